@@ -1,0 +1,124 @@
+# Every target does all of its own set-up on a fresh Debian or Ubuntu, and costs a second when nothing has changed.
+#
+#   make demo         train a GPT on real English with our C++ core, read what it writes, measure every op
+#   make test         the test suite            (one test: make test ARGS="tests/lm/test_ngram.py -k sums")
+#   make test-peers   the tests against PyTorch, transformers, tokenizers, SciPy, scikit-learn …
+#   make sanitize     the test suite under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make lint         ruff and clang-format, checking only        (make format: mend what they find)
+#   make types        mypy --strict
+#   make stubs        generate the type stubs of the compiled core   (make check-stubs: are they current?)
+#   make bench        ops against their NumPy reference
+#   make clean        remove everything that was built
+#
+# Set-up lives in .venv; its stamp files say what has been done.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ARGS ?=
+
+# Folders too: their times change when a file is added or removed.
+CORE := pyproject.toml CMakeLists.txt $(shell find cpp cmake -type d -o -name '*.[ch]pp' -o -name '*.cmake' 2>/dev/null)
+CXX_FILES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'tests/*.cpp' 'tests/*.hpp')
+
+export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: help demo test test-peers sanitize lint format types stubs check-stubs bench build clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+demo: $(VENV)/.built
+	$(BIN)/groundup demo $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest --ignore=tests/peers $(ARGS)
+
+# A peer that is missing fails here, where elsewhere it would skip.
+test-peers: $(VENV)/.peers
+	GROUNDUP_PEERS=required $(BIN)/python -m pytest tests/peers $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	files="$(CXX_FILES)"; [[ -z $$files ]] || $(BIN)/clang-format --dry-run --Werror $$files
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	files="$(CXX_FILES)"; [[ -z $$files ]] || $(BIN)/clang-format -i $$files
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+stubs: $(VENV)/.dev
+	$(BIN)/python tools/stubs.py
+
+check-stubs: $(VENV)/.dev
+	$(BIN)/python tools/stubs.py --check
+
+bench: $(VENV)/.built
+	$(BIN)/groundup bench $(ARGS)
+
+build: $(VENV)/.built
+
+clean:
+	rm -rf build dist .venv .venv-sanitize .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find python tests tools -name __pycache__ -prune -exec rm -rf {} +
+	rm -f python/groundup/_core_*.so
+
+# ------------------------------------------------------------------------------------------------------ set-up
+
+# Ours is an isolated environment: what the user has installed elsewhere is neither seen nor touched.
+%/.created: tools/system-packages.sh
+	python=$$(tools/system-packages.sh) && "$$python" -m venv $*
+	touch $@
+
+# With the build's own requirements at hand pip needs no isolation, so a second build compiles only what changed.
+%/.requirements: %/.created pyproject.toml tools/requirements.py
+	$*/bin/python tools/requirements.py build run > $*/requirements.txt
+	$*/bin/python -m pip --disable-pip-version-check install -q -r $*/requirements.txt
+	touch $@
+
+$(VENV)/.built: $(VENV)/.requirements $(CORE)
+	PATH="$(abspath $(BIN)):$$PATH" $(PIP) install -q --no-build-isolation --no-deps -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.built
+	$(BIN)/python tools/requirements.py dev > $(VENV)/requirements-dev.txt
+	cmp -s $(VENV)/requirements-dev.txt $(VENV)/requirements-dev.done || \
+	  $(PIP) install -q -r $(VENV)/requirements-dev.txt
+	cp $(VENV)/requirements-dev.txt $(VENV)/requirements-dev.done
+	touch $@
+
+# torch first: the packages that want it then take what is there.
+$(VENV)/.peers: $(VENV)/.dev requirements-peers.txt
+	cmp -s requirements-peers.txt $(VENV)/requirements-peers.done || { \
+	  $(PIP) install -q "$$(grep '^torch==' requirements-peers.txt)" && \
+	  $(PIP) install -q -r requirements-peers.txt; }
+	cp requirements-peers.txt $(VENV)/requirements-peers.done
+	touch $@
+
+# ------------------------------------------------------------------------------------------------- sanitizers
+
+# Its own environment and build folder, so that the ordinary build stays as it is.
+SANITIZE := .venv-sanitize
+RUNTIMES = $(shell $${CXX:-c++} -print-file-name=libasan.so):$(shell $${CXX:-c++} -print-file-name=libstdc++.so)
+
+$(SANITIZE)/.built: $(SANITIZE)/.requirements $(CORE)
+	PATH="$(abspath $(SANITIZE)/bin):$$PATH" $(SANITIZE)/bin/python -m pip --disable-pip-version-check install -q \
+	  --no-build-isolation --no-deps -e . \
+	  -C build-dir=build/sanitize -C cmake.build-type=RelWithDebInfo \
+	  -C cmake.define.GROUNDUP_SANITIZE=address,undefined
+	$(SANITIZE)/bin/python -m pip --disable-pip-version-check install -q pytest hypothesis
+	touch $@
+
+# libstdc++ is preloaded as well, or the first C++ exception aborts; Python itself leaks on purpose.
+sanitize: $(SANITIZE)/.built
+	LD_PRELOAD="$(RUNTIMES)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	  $(SANITIZE)/bin/python -m pytest --ignore=tests/peers -p no:cacheprovider $(ARGS)

@@ -1,4 +1,4 @@
-"""Set-up of every test: hypothesis without deadlines, because no test may depend on how fast the machine is."""
+"""Set-up of every test: hypothesis without deadlines, as no test may depend on how fast the machine is."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,16 +21,13 @@ from hypothesis import strategies as st
 from groundup import files
 
 
-def run(code: str, *args: object, **kwargs: object) -> subprocess.CompletedProcess[str]:
+def run(code: str, *args: object, **kwargs: Any) -> subprocess.CompletedProcess[str]:
     """Run Python code in a child that can be killed or limited without hurting the tests."""
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        **kwargs,
-    )  # type: ignore[call-overload,no-any-return]
+    command = [sys.executable, "-c", code, *map(str, args)]
+    process: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, **kwargs
+    )
+    return process
 
 
 # The child may write 100 kB a file; beyond that a write fails, with EFBIG where a full disk gives ENOSPC.

@@ -1,7 +1,7 @@
 """Print the requirements that pyproject.toml names for the groups given, one a line.
 
-A group is ``build`` (what the build itself needs), ``run``, or an extra. Installing them by hand lets the build
-run without pip's isolation, which would give every build a new folder of headers and so compile everything anew.
+A group is ``build`` (what the build itself needs), ``run``, or an extra. Installing them by hand lets the
+build run without pip's isolation, which gives every build a new folder of headers and so compiles all anew.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def requirements(groups: list[str]) -> list[str]:
     with (Path(__file__).parent.parent / "pyproject.toml").open("rb") as f:
         config = tomllib.load(f)
     known: dict[str, list[str]] = {
-        # pip gets these two by asking the backend, which falls back to the system's own: here they are certain.
+        # The backend would ask for the last two only where the system has none.
         "build": [*config["build-system"]["requires"], "cmake>=3.22", "ninja"],
         "run": config["project"]["dependencies"],
         **config["project"]["optional-dependencies"],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from groundup import safetensors as ours
@@ -15,7 +17,7 @@ torch = pytest.importorskip("torch", reason="bfloat16 is compared through torch"
 theirs_torch = pytest.importorskip("safetensors.torch")
 
 RNG = np.random.default_rng(0)
-TENSORS = {
+TENSORS: dict[str, npt.NDArray[Any]] = {
     "transformer.wte.weight": RNG.standard_normal((7, 3)).astype(np.float32),
     "double": RNG.standard_normal(5),
     "half": RNG.standard_normal((2, 2)).astype(np.float16),

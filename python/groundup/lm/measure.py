@@ -1,0 +1,38 @@
+"""What a loss in nats means: perplexity, and bits per byte, which compares models with different tokens."""
+
+from __future__ import annotations
+
+import math
+
+
+def perplexity(nats: float) -> float:
+    """exp of the mean negative log-likelihood, in nats a token: among how many tokens the model wavers.
+
+    >>> round(perplexity(math.log(96)), 6)  # knows nothing about 96 characters
+    96.0
+    """
+    try:
+        return math.exp(nats)
+    except OverflowError:
+        return math.inf
+
+
+def bits_per_byte(nats: float, *, tokens: int, n_bytes: int) -> float:
+    """The mean loss in bits for each byte of the text, whatever the tokens are.
+
+    Args:
+        nats: mean negative log-likelihood of a token, in nats.
+        tokens: number of tokens the mean was taken over.
+        n_bytes: number of bytes of their text in UTF-8.
+
+    Raises:
+        ValueError: a count is not positive.
+
+    >>> bits_per_byte(math.log(2), tokens=100, n_bytes=400)  # one bit a token, a token is four bytes
+    0.25
+    """
+    if tokens < 1 or n_bytes < 1:
+        raise ValueError(
+            f"[bits_per_byte] tokens and n_bytes must be at least 1, but got {tokens} and {n_bytes}"
+        )
+    return nats / math.log(2) * tokens / n_bytes

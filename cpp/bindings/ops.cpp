@@ -1,0 +1,266 @@
+// Makes every registered op callable from Python: binds arguments by name, converts them by kind, releases
+// the GIL, runs the op.
+
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <string>
+
+#include "autograd/tape.hpp"
+#include "bindings/bind.hpp"
+#include "core/registry.hpp"
+
+namespace py = pybind11;
+
+namespace gu::bindings {
+
+namespace {
+
+constexpr size_t max_params = 20;
+
+const char* kind_name(Kind kind) {
+  switch (kind) {
+    case Kind::tensor: return "a tensor";
+    case Kind::boolean: return "a bool";
+    case Kind::integer: return "an int";
+    case Kind::number: return "a number";
+    case Kind::string: return "a string";
+    case Kind::dtype: return "a dtype";
+    case Kind::integers: return "an int or a sequence of ints";
+    default: return "a sequence of tensors";
+  }
+}
+
+[[noreturn]] void wrong_type(const Op& op, const Param& param, py::handle value) {
+  fail<TypeError>("[", op.name, "] ", param.name, " must be ", kind_name(param.kind),
+                  param.optional ? " or None" : "", ", but got ", Py_TYPE(value.ptr())->tp_name);
+}
+
+bool is_int(py::handle v) {
+  return (PyLong_Check(v.ptr()) && !PyBool_Check(v.ptr())) ||
+         (!PyFloat_Check(v.ptr()) && !PyBool_Check(v.ptr()) && !py::isinstance<Tensor>(v) &&
+          PyIndex_Check(v.ptr()));
+}
+
+int64_t to_int(const Op& op, const Param& param, py::handle v) {
+  py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(v.ptr()));
+  int overflow = 0;
+  long long value = index ? PyLong_AsLongLongAndOverflow(index.ptr(), &overflow) : -1;
+  if (!index || overflow) {
+    PyErr_Clear();
+    fail<ValueError>("[", op.name, "] ", param.name, " must fit 64 bits, but got ",
+                     py::str(v).cast<std::string>());
+  }
+  return value;
+}
+
+Value convert(const Op& op, const Param& param, py::handle v) {
+  if (v.is_none() && param.optional) return {};
+  switch (param.kind) {
+    case Kind::tensor:
+      if (py::isinstance<Tensor>(v)) return v.cast<Tensor>();
+      // Numbers stay as they are until the dtype of their partners is known.
+      if (PyBool_Check(v.ptr())) return v.ptr() == Py_True;
+      if (PyFloat_CheckExact(v.ptr())) return PyFloat_AS_DOUBLE(v.ptr());
+      if (PyLong_Check(v.ptr())) return to_int(op, param, v);
+      if (py::hasattr(v, "__array__")) return tensor_from_python(v, op.name.c_str(), false);
+      break;
+    case Kind::boolean:
+      if (PyBool_Check(v.ptr())) return v.ptr() == Py_True;
+      break;
+    case Kind::integer:
+      if (is_int(v)) return to_int(op, param, v);
+      break;
+    case Kind::number:
+      if (PyFloat_Check(v.ptr())) return PyFloat_AsDouble(v.ptr());
+      if (is_int(v)) return static_cast<double>(to_int(op, param, v));
+      break;
+    case Kind::string:
+      if (py::isinstance<py::str>(v)) return v.cast<std::string>();
+      break;
+    case Kind::dtype: return dtype_from_python(v, op.name.c_str());
+    case Kind::integers: {
+      std::vector<int64_t> values;
+      if (is_int(v)) {
+        values.push_back(to_int(op, param, v));
+        return values;
+      }
+      if (!PySequence_Check(v.ptr()) || py::isinstance<py::str>(v)) break;
+      for (py::handle element : v) {
+        if (!is_int(element)) wrong_type(op, param, v);
+        values.push_back(to_int(op, param, element));
+      }
+      return values;
+    }
+    case Kind::tensors: {
+      std::vector<Tensor> values;
+      if (!PySequence_Check(v.ptr()) || py::isinstance<Tensor>(v)) break;
+      for (py::handle element : v) {
+        if (!py::isinstance<Tensor>(element)) wrong_type(op, param, element);
+        values.push_back(element.cast<Tensor>());
+      }
+      return values;
+    }
+  }
+  wrong_type(op, param, v);
+}
+
+// Gives plain numbers the dtype of the tensors beside them: x + 1 stays what x is.
+void type_numbers(const Op& op, std::span<Value> args) {
+  bool numbers = false;
+  DType partner = DType::boolean;
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (op.params[i].kind != Kind::tensor) continue;
+    if (auto* t = std::get_if<Tensor>(&args[i]))
+      partner = std::max(partner, t->dtype());
+    else if (!std::holds_alternative<std::monostate>(args[i]))
+      numbers = true;
+  }
+  if (!numbers) return;
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (op.params[i].kind != Kind::tensor) continue;
+    double value;
+    DType own;
+    if (auto* b = std::get_if<bool>(&args[i])) {
+      args[i] = Tensor::scalar(*b);
+      continue;
+    } else if (auto* n = std::get_if<int64_t>(&args[i])) {
+      if (partner <= DType::int64) {
+        args[i] = Tensor::scalar(*n);
+        continue;
+      }
+      value = static_cast<double>(*n);
+      own = DType::int64;
+    } else if (auto* d = std::get_if<double>(&args[i])) {
+      value = *d;
+      own = DType::float32;
+    } else {
+      continue;
+    }
+    if (std::max(partner, own) == DType::float64)
+      args[i] = Tensor::scalar(value);
+    else
+      args[i] = Tensor::scalar(static_cast<float>(value));
+  }
+}
+
+py::object to_python(Value& value) {
+  if (auto* t = std::get_if<Tensor>(&value)) return py::cast(std::move(*t));
+  if (auto* list = std::get_if<std::vector<Tensor>>(&value)) {
+    py::tuple out(list->size());
+    for (size_t i = 0; i < list->size(); ++i) out[i] = py::cast(std::move((*list)[i]));
+    return out;
+  }
+  if (auto* n = std::get_if<int64_t>(&value)) return py::int_(*n);
+  if (auto* d = std::get_if<double>(&value)) return py::float_(*d);
+  if (auto* b = std::get_if<bool>(&value)) return py::bool_(*b);
+  return py::none();
+}
+
+// Runs `op`; `self`, where given, is the first argument.
+py::object call(const Op& op, py::handle self, const py::args& args, const py::kwargs& kwargs) {
+  size_t n = op.params.size();
+  std::array<py::handle, max_params> bound{};
+  size_t given = 0;
+  if (self) bound[given++] = self;
+  // x.reshape(2, 3) means x.reshape((2, 3)): loose ints at the place of a list of ints.
+  bool gather = args.size() + given > n || (args.size() > 1 && given < n);
+  py::tuple gathered;
+  if (gather && given < n && op.params[given].kind == Kind::integers && args.size() > 1) {
+    bool all_ints = true;
+    for (py::handle a : args) all_ints = all_ints && is_int(a);
+    if (all_ints) {
+      gathered = args;
+      bound[given++] = gathered;
+    }
+  }
+  if (gathered.size() == 0) {
+    if (args.size() + given > n)
+      fail<TypeError>("[", op.name, "] takes at most ", n, " arguments, but got ", args.size() + given);
+    for (py::handle a : args) bound[given++] = a;
+  }
+  for (auto& [key, value] : kwargs) {
+    std::string word = py::str(key).cast<std::string>();
+    if (word == "axis") word = "dim";  // NumPy's names
+    if (word == "keepdims") word = "keepdim";
+    size_t i = 0;
+    while (i < n && op.params[i].name != word) ++i;
+    if (i == n) fail<TypeError>("[", op.name, "] has no argument '", word, "'");
+    if (bound[i]) fail<TypeError>("[", op.name, "] got argument '", word, "' twice");
+    bound[i] = value;
+  }
+  std::array<Value, max_params> values;
+  for (size_t i = 0; i < n; ++i) {
+    const Param& param = op.params[i];
+    if (bound[i])
+      values[i] = convert(op, param, bound[i]);
+    else if (param.has_default)
+      values[i] = param.default_value;
+    else
+      fail<TypeError>("[", op.name, "] needs the argument '", param.name, "'");
+  }
+  std::span<Value> span(values.data(), n);
+  type_numbers(op, span);
+  Value result;
+  {
+    py::gil_scoped_release release;
+    result = op.call(span);
+    if (autograd::anomaly_enabled()) {
+      if (auto* t = std::get_if<Tensor>(&result)) autograd::check_finite(op.name, "result", *t);
+    }
+    for (Value& value : span) value = {};  // tensors may be large; freeing them needs no GIL
+  }
+  return to_python(result);
+}
+
+struct OpHandle {
+  const Op* op;
+};
+
+std::string signature(const Op& op) {
+  std::string text = op.name + "(";
+  for (size_t i = 0; i < op.params.size(); ++i) {
+    const Param& p = op.params[i];
+    text += (i ? ", " : "") + p.name + (p.has_default ? "=" + p.default_text : "");
+  }
+  return text + ")";
+}
+
+void bind(py::module_& m) {
+  py::class_<OpHandle>(m, "Op", "A compiled op.")
+      .def("__call__", [](const OpHandle& h, const py::args& args, const py::kwargs& kwargs) {
+        return call(*h.op, {}, args, kwargs);
+      })
+      .def_property_readonly("__name__", [](const OpHandle& h) { return h.op->name; })
+      .def_property_readonly("signature", [](const OpHandle& h) { return signature(*h.op); })
+      .def_property_readonly("file", [](const OpHandle& h) { return h.op->file; })
+      .def_property_readonly("params", [](const OpHandle& h) {
+        py::list out;
+        for (const Param& p : h.op->params)
+          out.append(py::make_tuple(p.name, kind_name(p.kind), p.optional,
+                                    p.has_default ? py::object(py::str(p.default_text)) : py::none()));
+        return out;
+      })
+      .def("__repr__", [](const OpHandle& h) { return "<op " + signature(*h.op) + ">"; });
+  py::dict ops;
+  py::object tensor = m.attr("Tensor");
+  for (auto& [name, op] : registry()) {
+    if (op.params.size() > max_params) throw std::logic_error(name + ": too many parameters");
+    ops[name.c_str()] = OpHandle{&op};
+    // An op whose first parameter is a tensor called x is a method, too.
+    if (op.params.empty() || op.params[0].name != "x" || op.params[0].kind != Kind::tensor) continue;
+    const Op* target = &op;
+    tensor.attr(name.c_str()) = py::cpp_function(
+        [target](const py::object& self, const py::args& args, const py::kwargs& kwargs) {
+          return call(*target, self, args, kwargs);
+        },
+        py::name(name.c_str()), py::is_method(tensor));
+  }
+  m.attr("ops") = ops;
+}
+
+const Binder binder(&bind);
+
+}  // namespace
+}  // namespace gu::bindings

@@ -3,8 +3,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <map>
 #include <memory>
-#include <vector>
 
 #include "core/tensor.hpp"
 
@@ -12,9 +12,10 @@ namespace gu::bindings {
 
 struct Binder {
   using Function = void (*)(pybind11::module_&);
-  explicit Binder(Function bind) { all().push_back(bind); }
-  static std::vector<Function>& all() {
-    static std::vector<Function> functions;
+  // Lower orders run first: the Tensor class (0) is there when others add to it.
+  explicit Binder(Function bind, int order = 1) { all().emplace(order, bind); }
+  static std::multimap<int, Function>& all() {
+    static std::multimap<int, Function> functions;
     return functions;
   }
 };

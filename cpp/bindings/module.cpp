@@ -63,5 +63,5 @@ PYBIND11_MODULE(GROUNDUP_MODULE, m) {
   }, "Bytes of tensor memory: live, peak and cached; and how many allocations the cache served.");
   m.def("reset_peak_memory", &reset_peak, "Start measuring peak memory anew.");
   m.def("empty_cache", &empty_cache, "Give cached memory back to the system.");
-  for (auto bind : bindings::Binder::all()) bind(m);
+  for (auto& [order, bind] : bindings::Binder::all()) bind(m);
 }

@@ -216,7 +216,7 @@ void bind(py::module_& m) {
         py::arg("array"), "A tensor over the memory of a C-contiguous ndarray.");
 }
 
-const Binder binder(&bind);
+const Binder binder(&bind, 0);
 
 }  // namespace
 

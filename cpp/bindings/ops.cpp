@@ -32,6 +32,12 @@ const char* kind_name(Kind kind) {
   }
 }
 
+// The same for programs: what Op.kinds lists.
+const char* kind_id(Kind kind) {
+  constexpr const char* ids[] = {"tensor", "bool", "int", "float", "str", "dtype", "ints", "tensors"};
+  return ids[static_cast<size_t>(kind)];
+}
+
 [[noreturn]] void wrong_type(const Op& op, const Param& param, py::handle value) {
   fail<TypeError>("[", op.name, "] ", param.name, " must be ", kind_name(param.kind),
                   param.optional ? " or None" : "", ", but got ", Py_TYPE(value.ptr())->tp_name);
@@ -55,6 +61,12 @@ int64_t to_int(const Op& op, const Param& param, py::handle v) {
   return value;
 }
 
+// The C-contiguous ndarray inside a tensor of the NumPy backend; nothing for other objects.
+std::optional<py::object> reference_array(py::handle v) {
+  if (py::isinstance<Tensor>(v) || !py::hasattr(v, "_reference_array")) return std::nullopt;
+  return v.attr("_reference_array")();
+}
+
 Value convert(const Op& op, const Param& param, py::handle v) {
   if (v.is_none() && param.optional) return {};
   switch (param.kind) {
@@ -64,6 +76,7 @@ Value convert(const Op& op, const Param& param, py::handle v) {
       if (PyBool_Check(v.ptr())) return v.ptr() == Py_True;
       if (PyFloat_CheckExact(v.ptr())) return PyFloat_AS_DOUBLE(v.ptr());
       if (PyLong_Check(v.ptr())) return to_int(op, param, v);
+      if (auto array = reference_array(v)) return tensor_from_python(*array, op.name.c_str(), true);
       if (py::hasattr(v, "__array__")) return tensor_from_python(v, op.name.c_str(), false);
       break;
     case Kind::boolean:
@@ -97,8 +110,12 @@ Value convert(const Op& op, const Param& param, py::handle v) {
       std::vector<Tensor> values;
       if (!PySequence_Check(v.ptr()) || py::isinstance<Tensor>(v)) break;
       for (py::handle element : v) {
-        if (!py::isinstance<Tensor>(element)) wrong_type(op, param, element);
-        values.push_back(element.cast<Tensor>());
+        if (auto array = reference_array(element))
+          values.push_back(tensor_from_python(*array, op.name.c_str(), true));
+        else if (py::isinstance<Tensor>(element))
+          values.push_back(element.cast<Tensor>());
+        else
+          wrong_type(op, param, element);
       }
       return values;
     }
@@ -158,27 +175,41 @@ py::object to_python(Value& value) {
   return py::none();
 }
 
-// Runs `op`; `self`, where given, is the first argument.
-py::object call(const Op& op, py::handle self, const py::args& args, const py::kwargs& kwargs) {
-  size_t n = op.params.size();
-  std::array<py::handle, max_params> bound{};
-  size_t given = 0;
-  if (self) bound[given++] = self;
-  // x.reshape(2, 3) means x.reshape((2, 3)): loose ints at the place of a list of ints.
-  bool gather = args.size() + given > n || (args.size() > 1 && given < n);
-  py::tuple gathered;
-  if (gather && given < n && op.params[given].kind == Kind::integers && args.size() > 1) {
-    bool all_ints = true;
-    for (py::handle a : args) all_ints = all_ints && is_int(a);
-    if (all_ints) {
-      gathered = args;
-      bound[given++] = gathered;
-    }
+// A value as the NumPy references take it.
+py::object to_reference(Value& value) {
+  if (auto* t = std::get_if<Tensor>(&value)) return to_numpy(*t);
+  if (auto* d = std::get_if<DType>(&value)) return py::module_::import("numpy").attr("dtype")(name(*d));
+  if (auto* s = std::get_if<std::string>(&value)) return py::str(*s);
+  if (auto* ints = std::get_if<std::vector<int64_t>>(&value)) return py::tuple(py::cast(*ints));
+  if (auto* list = std::get_if<std::vector<Tensor>>(&value)) {
+    py::list out;
+    for (Tensor& t : *list) out.append(to_numpy(t));
+    return out;
   }
-  if (gathered.size() == 0) {
+  return to_python(value);
+}
+
+// The arguments of one call: as Python gave them (null: not given), and converted.
+struct Bound {
+  std::array<py::handle, max_params> given{};
+  std::array<Value, max_params> values;
+  py::tuple gathered;  // keeps x.reshape(2, 3)'s tuple alive
+};
+
+// `self`, where given, is the first argument.
+void bind_arguments(const Op& op, py::handle self, const py::args& args, const py::kwargs& kwargs, Bound& bound) {
+  size_t n = op.params.size(), given = 0;
+  if (self) bound.given[given++] = self;
+  // x.reshape(2, 3) means x.reshape((2, 3)): loose ints at the place of a list of ints.
+  bool loose = args.size() > 1 && given < n && op.params[given].kind == Kind::integers;
+  for (py::handle a : args) loose = loose && is_int(a);
+  if (loose) {
+    bound.gathered = args;
+    bound.given[given++] = bound.gathered;
+  } else {
     if (args.size() + given > n)
       fail<TypeError>("[", op.name, "] takes at most ", n, " arguments, but got ", args.size() + given);
-    for (py::handle a : args) bound[given++] = a;
+    for (py::handle a : args) bound.given[given++] = a;
   }
   for (auto& [key, value] : kwargs) {
     std::string word = py::str(key).cast<std::string>();
@@ -187,31 +218,49 @@ py::object call(const Op& op, py::handle self, const py::args& args, const py::k
     size_t i = 0;
     while (i < n && op.params[i].name != word) ++i;
     if (i == n) fail<TypeError>("[", op.name, "] has no argument '", word, "'");
-    if (bound[i]) fail<TypeError>("[", op.name, "] got argument '", word, "' twice");
-    bound[i] = value;
+    if (bound.given[i]) fail<TypeError>("[", op.name, "] got argument '", word, "' twice");
+    bound.given[i] = value;
   }
-  std::array<Value, max_params> values;
   for (size_t i = 0; i < n; ++i) {
     const Param& param = op.params[i];
-    if (bound[i])
-      values[i] = convert(op, param, bound[i]);
+    if (bound.given[i])
+      bound.values[i] = convert(op, param, bound.given[i]);
     else if (param.has_default)
-      values[i] = param.default_value;
+      bound.values[i] = param.default_value;
     else
       fail<TypeError>("[", op.name, "] needs the argument '", param.name, "'");
   }
-  std::span<Value> span(values.data(), n);
-  type_numbers(op, span);
+  type_numbers(op, std::span<Value>(bound.values.data(), n));
+}
+
+py::object call(const Op& op, py::handle self, const py::args& args, const py::kwargs& kwargs) {
+  Bound bound;
+  bind_arguments(op, self, args, kwargs, bound);
+  std::span<Value> values(bound.values.data(), op.params.size());
   Value result;
   {
     py::gil_scoped_release release;
-    result = op.call(span);
+    result = op.call(values);
     if (autograd::anomaly_enabled()) {
       if (auto* t = std::get_if<Tensor>(&result)) autograd::check_finite(op.name, "result", *t);
     }
-    for (Value& value : span) value = {};  // tensors may be large; freeing them needs no GIL
+    for (Value& value : values) value = {};  // tensors may be large; freeing them needs no GIL
   }
   return to_python(result);
+}
+
+// For the NumPy backend: binds and converts as call() does, but hands the values back, tensors as arrays.
+// Returns (what was given, the values), both one a parameter.
+py::tuple bind_only(const Op& op, const py::args& args, const py::kwargs& kwargs) {
+  Bound bound;
+  bind_arguments(op, {}, args, kwargs, bound);
+  size_t n = op.params.size();
+  py::tuple given(n), values(n);
+  for (size_t i = 0; i < n; ++i) {
+    given[i] = bound.given[i] ? py::reinterpret_borrow<py::object>(bound.given[i]) : py::none();
+    values[i] = to_reference(bound.values[i]);
+  }
+  return py::make_tuple(given, values);
 }
 
 struct OpHandle {
@@ -227,6 +276,52 @@ std::string signature(const Op& op) {
   return text + ")";
 }
 
+// x + y is add(x, y); the second name, where there is one, is the reflected operator.
+constexpr std::array<std::array<const char*, 3>, 19> operators = {{
+    {"add", "__add__", "__radd__"},
+    {"sub", "__sub__", "__rsub__"},
+    {"mul", "__mul__", "__rmul__"},
+    {"div", "__truediv__", "__rtruediv__"},
+    {"floor_divide", "__floordiv__", "__rfloordiv__"},
+    {"remainder", "__mod__", "__rmod__"},
+    {"pow", "__pow__", "__rpow__"},
+    {"matmul", "__matmul__", "__rmatmul__"},
+    {"logical_and", "__and__", "__rand__"},
+    {"logical_or", "__or__", "__ror__"},
+    {"logical_not", "__invert__", ""},
+    {"neg", "__neg__", ""},
+    {"abs", "__abs__", ""},
+    {"eq", "__eq__", ""},
+    {"ne", "__ne__", ""},
+    {"lt", "__lt__", ""},
+    {"le", "__le__", ""},
+    {"gt", "__gt__", ""},
+    {"ge", "__ge__", ""},
+}};
+
+void bind_operators(py::module_& m) {
+  py::object tensor = m.attr("Tensor");
+  py::list names;
+  auto add = [&](const char* op_name, const char* method, bool reflected) {
+    auto found = registry().find(op_name);
+    if (found == registry().end()) return;
+    const Op* op = &found->second;
+    tensor.attr(method) = py::cpp_function(
+        [op, reflected](const py::object& self, const py::args& args) {
+          py::args given = args;
+          if (reflected) given = py::reinterpret_steal<py::args>(py::make_tuple(args[0], self).release());
+          return call(*op, reflected ? py::handle() : py::handle(self), given, py::kwargs());
+        },
+        py::name(method), py::is_method(tensor));
+    names.append(py::make_tuple(op_name, method, reflected));
+  };
+  for (auto& [op_name, plain, reflected] : operators) {
+    add(op_name, plain, false);
+    if (*reflected) add(op_name, reflected, true);
+  }
+  m.attr("operators") = names;  // the NumPy backend gives its tensors the same ones
+}
+
 void bind(py::module_& m) {
   py::class_<OpHandle>(m, "Op", "A compiled op.")
       .def("__call__", [](const OpHandle& h, const py::args& args, const py::kwargs& kwargs) {
@@ -238,8 +333,16 @@ void bind(py::module_& m) {
       .def_property_readonly("params", [](const OpHandle& h) {
         py::list out;
         for (const Param& p : h.op->params)
-          out.append(py::make_tuple(p.name, kind_name(p.kind), p.optional,
+          out.append(py::make_tuple(p.name, kind_id(p.kind), p.optional,
                                     p.has_default ? py::object(py::str(p.default_text)) : py::none()));
+        return out;
+      })
+      .def("bind", [](const OpHandle& h, const py::args& args, const py::kwargs& kwargs) {
+        return bind_only(*h.op, args, kwargs);
+      })
+      .def_property_readonly("kinds", [](const OpHandle& h) {
+        py::list out;
+        for (const Param& p : h.op->params) out.append(kind_id(p.kind));
         return out;
       })
       .def("__repr__", [](const OpHandle& h) { return "<op " + signature(*h.op) + ">"; });
@@ -258,6 +361,7 @@ void bind(py::module_& m) {
         py::name(name.c_str()), py::is_method(tensor));
   }
   m.attr("ops") = ops;
+  bind_operators(m);
 }
 
 const Binder binder(&bind);

@@ -52,6 +52,10 @@ Value parse_default(const std::string& op, Kind kind, const std::string& text) {
     case Kind::integers:
       if (text == "()") return std::vector<int64_t>{};
       break;
+    case Kind::dtype:
+      for (DType d : {DType::boolean, DType::int64, DType::bfloat16, DType::float32, DType::float64})
+        if (text == "'" + std::string(name(d)) + "'") return d;
+      break;
     default: break;
   }
   throw std::logic_error(op + ": no such default: " + text);

@@ -19,10 +19,10 @@ message(STATUS "groundup: building for ${GROUNDUP_LEVELS}")
 
 function(groundup_level_flags target level)
   if(level MATCHES "^v[234]$" AND GROUNDUP_X86)
-    target_compile_options(${target} PRIVATE -march=x86-64-${level})
+    target_compile_options(${target} PUBLIC -march=x86-64-${level})
     if(level STREQUAL "v4")
       # Half the registers of the machine stay unused otherwise.
-      target_compile_options(${target} PRIVATE -mprefer-vector-width=512)
+      target_compile_options(${target} PUBLIC -mprefer-vector-width=512)
     endif()
   elseif(NOT level STREQUAL "base")
     message(FATAL_ERROR "GROUNDUP_LEVELS must be native, base or a list of v2;v3;v4, but got ${level}")

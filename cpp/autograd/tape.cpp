@@ -27,7 +27,8 @@ bool requires_grad(const Tensor& t) { return t.meta() && t.meta()->requires_grad
 bool Needs::operator[](size_t i) const { return node_.inputs[i] != nullptr; }
 
 void check_finite(const std::string& op, const char* what, const Tensor& t) {
-  if (!anomaly_enabled() || !t.defined() || !is_float(t.dtype()) || t.dtype() == DType::bfloat16) return;
+  if (!anomaly_enabled() || !t.defined() || !is_float(t.dtype()) || t.dtype() == DType::bfloat16)
+    return;
   with_float(t.dtype(), "anomaly", [&](auto zero) {
     using T = decltype(zero);
     const T* x = t.data<T>();
@@ -38,8 +39,8 @@ void check_finite(const std::string& op, const char* what, const Tensor& t) {
   });
 }
 
-// A chain of nodes would be destroyed recursively, deeper than the stack. Instead each node hands its
-// inputs to a list that the outermost destructor empties.
+// A chain of nodes would be destroyed recursively, deeper than the stack. Instead each node hands
+// its inputs to a list that the outermost destructor empties.
 Node::~Node() {
   thread_local std::vector<std::shared_ptr<Meta>>* pending = nullptr;
   if (pending) {
@@ -120,8 +121,8 @@ Tensor ones_like(const Tensor& t) {
 
 void check_grad(const std::string& op, const Tensor& g, const Tensor& t) {
   if (g.shape() != t.shape())
-    fail<ShapeError>("[", op, "] gradient must have the shape ", t.shape(), " of its tensor, but got ",
-                     g.shape());
+    fail<ShapeError>("[", op, "] gradient must have the shape ", t.shape(),
+                     " of its tensor, but got ", g.shape());
   if (g.dtype() != t.dtype())
     fail<DTypeError>("[", op, "] gradient must be ", name(t.dtype()), " like its tensor, but got ",
                      name(g.dtype()));
@@ -143,14 +144,15 @@ std::unordered_map<Meta*, Tensor> walk(const std::vector<Tensor>& roots, Grads r
                                        bool retain_graph, const std::unordered_set<Meta*>& wanted) {
   if (root_grads.empty()) root_grads.resize(roots.size());
   if (root_grads.size() != roots.size())
-    fail<ValueError>("[backward] one gradient per tensor must be given, but got ", root_grads.size(),
-                     " for ", roots.size());
+    fail<ValueError>("[backward] one gradient per tensor must be given, but got ",
+                     root_grads.size(), " for ", roots.size());
   std::unordered_map<Meta*, Tensor> grads;
   std::vector<std::shared_ptr<Node>> nodes;
   for (size_t i = 0; i < roots.size(); ++i) {
     const Tensor& root = roots[i];
     if (!requires_grad(root))
-      fail<ValueError>("[backward] the tensor must require a gradient, but it depends on none that does");
+      fail<ValueError>(
+          "[backward] the tensor must require a gradient, but it depends on none that does");
     if (!root_grads[i].defined()) {
       if (root.size() != 1)
         fail<ShapeError>("[backward] only a scalar has an implied gradient; pass one of shape ",
@@ -193,7 +195,8 @@ std::unordered_map<Meta*, Tensor> walk(const std::vector<Tensor>& roots, Grads r
     }
     if (!any) continue;
     if (!node->backward)
-      fail<ValueError>("[", node->op, "] the graph was freed by an earlier backward; pass "
+      fail<ValueError>("[", node->op,
+                       "] the graph was freed by an earlier backward; pass "
                        "retain_graph=True to the first one to keep it");
     running_op = node->op;
     Grads dxs = node->backward(dys, Needs(*node));
@@ -222,8 +225,8 @@ void backward(const std::vector<Tensor>& roots, Grads root_grads, bool retain_gr
   }
 }
 
-Grads gradients(const std::vector<Tensor>& roots, const std::vector<Tensor>& inputs, Grads root_grads,
-                bool retain_graph) {
+Grads gradients(const std::vector<Tensor>& roots, const std::vector<Tensor>& inputs,
+                Grads root_grads, bool retain_graph) {
   NoGrad no_grad;
   std::unordered_set<Meta*> wanted;
   for (const Tensor& input : inputs) {

@@ -1,6 +1,7 @@
 #pragma once
-// The tape: every differentiable op records a Node that knows its inputs and how to turn the gradient of its
-// output into gradients of its inputs. backward() walks the nodes from the newest to the oldest.
+// The tape: every differentiable op records a Node that knows its inputs and how to turn the
+// gradient of its output into gradients of its inputs. backward() walks the nodes from the newest
+// to the oldest.
 
 #include <cstdint>
 #include <functional>
@@ -14,8 +15,9 @@
 namespace gu::autograd {
 
 struct Node;
-using Hook = std::function<Tensor(const Tensor&)>;  // gets a gradient, returns it or its replacement
-using Grads = std::vector<Tensor>;                  // one per input; undefined means "no gradient"
+using Hook =
+    std::function<Tensor(const Tensor&)>;  // gets a gradient, returns it or its replacement
+using Grads = std::vector<Tensor>;         // one per input; undefined means "no gradient"
 
 // What the tape knows of a tensor. A leaf has no node: the user made it.
 struct Meta {
@@ -41,10 +43,10 @@ using Backward = std::function<Grads(const Grads& dys, const Needs& needs)>;
 
 struct Node {
   std::string op;
-  uint64_t sequence = 0;                        // later ops have larger numbers
-  std::vector<std::shared_ptr<Meta>> inputs;    // null where an input needs no gradient
+  uint64_t sequence = 0;                      // later ops have larger numbers
+  std::vector<std::shared_ptr<Meta>> inputs;  // null where an input needs no gradient
   std::vector<std::weak_ptr<Meta>> outputs;
-  Backward backward;                            // empty once it has run and its memory was freed
+  Backward backward;  // empty once it has run and its memory was freed
   ~Node();
 };
 
@@ -92,7 +94,8 @@ void record_node(std::string op, std::vector<Tensor>& outputs, const Tensor* inp
                  Backward backward);
 
 // Records that `y` was made from `inputs`. `backward` is dropped when nobody needs a gradient.
-//   return record("exp", y, {x}, [y = Saved(y)](const Tensor& dy, const Needs&) { return Grads{...}; });
+//   return record("exp", y, {x}, [y = Saved(y)](const Tensor& dy, const Needs&) { return
+//   Grads{...}; });
 template <class F>
 Tensor record(const char* op, Tensor y, std::initializer_list<Tensor> inputs, F backward) {
   if (!is_float(y.dtype()) || !any_requires_grad(inputs)) return y;
@@ -116,11 +119,12 @@ Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, F bac
   return outputs[0];
 }
 
-// Accumulates gradients of `roots` into the .grad of every leaf. Undefined root gradients mean ones.
+// Accumulates gradients of `roots` into the .grad of every leaf. Undefined root gradients mean
+// ones.
 void backward(const std::vector<Tensor>& roots, Grads root_grads, bool retain_graph);
 // Returns gradients with respect to `inputs` instead; undefined where an input does not matter.
-Grads gradients(const std::vector<Tensor>& roots, const std::vector<Tensor>& inputs, Grads root_grads,
-                bool retain_graph);
+Grads gradients(const std::vector<Tensor>& roots, const std::vector<Tensor>& inputs,
+                Grads root_grads, bool retain_graph);
 
 // y += x, over the same shape and dtype.
 void add_into(const Tensor& y, const Tensor& x);

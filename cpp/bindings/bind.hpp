@@ -30,7 +30,8 @@ inline std::shared_ptr<pybind11::object> keep(pybind11::object object) {
           }};
 }
 
-// A tensor from anything that NumPy can read; copies unless `share`. Lists of Python floats become float32.
+// A tensor from anything that NumPy can read; copies unless `share`. Lists of Python floats become
+// float32.
 Tensor tensor_from_python(const pybind11::handle& data, const char* op, bool share);
 // The tensor as an ndarray over the same memory.
 pybind11::object to_numpy(const Tensor& t);

@@ -1,5 +1,5 @@
-// Makes every registered op callable from Python: binds arguments by name, converts them by kind, releases
-// the GIL, runs the op.
+// Makes every registered op callable from Python: binds arguments by name, converts them by kind,
+// releases the GIL, runs the op.
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -21,20 +21,29 @@ constexpr size_t max_params = 20;
 
 const char* kind_name(Kind kind) {
   switch (kind) {
-    case Kind::tensor: return "a tensor";
-    case Kind::boolean: return "a bool";
-    case Kind::integer: return "an int";
-    case Kind::number: return "a number";
-    case Kind::string: return "a string";
-    case Kind::dtype: return "a dtype";
-    case Kind::integers: return "an int or a sequence of ints";
-    default: return "a sequence of tensors";
+    case Kind::tensor:
+      return "a tensor";
+    case Kind::boolean:
+      return "a bool";
+    case Kind::integer:
+      return "an int";
+    case Kind::number:
+      return "a number";
+    case Kind::string:
+      return "a string";
+    case Kind::dtype:
+      return "a dtype";
+    case Kind::integers:
+      return "an int or a sequence of ints";
+    default:
+      return "a sequence of tensors";
   }
 }
 
 // The same for programs: what Op.kinds lists.
 const char* kind_id(Kind kind) {
-  constexpr const char* ids[] = {"tensor", "bool", "int", "float", "str", "dtype", "ints", "tensors"};
+  constexpr const char* ids[] = {"tensor", "bool",  "int",  "float",
+                                 "str",    "dtype", "ints", "tensors"};
   return ids[static_cast<size_t>(kind)];
 }
 
@@ -92,7 +101,8 @@ Value convert(const Op& op, const Param& param, py::handle v) {
     case Kind::string:
       if (py::isinstance<py::str>(v)) return v.cast<std::string>();
       break;
-    case Kind::dtype: return dtype_from_python(v, op.name.c_str());
+    case Kind::dtype:
+      return dtype_from_python(v, op.name.c_str());
     case Kind::integers: {
       std::vector<int64_t> values;
       if (is_int(v)) {
@@ -178,7 +188,8 @@ py::object to_python(Value& value) {
 // A value as the NumPy references take it.
 py::object to_reference(Value& value) {
   if (auto* t = std::get_if<Tensor>(&value)) return to_numpy(*t);
-  if (auto* d = std::get_if<DType>(&value)) return py::module_::import("numpy").attr("dtype")(name(*d));
+  if (auto* d = std::get_if<DType>(&value))
+    return py::module_::import("numpy").attr("dtype")(name(*d));
   if (auto* s = std::get_if<std::string>(&value)) return py::str(*s);
   if (auto* ints = std::get_if<std::vector<int64_t>>(&value)) return py::tuple(py::cast(*ints));
   if (auto* list = std::get_if<std::vector<Tensor>>(&value)) {
@@ -197,7 +208,8 @@ struct Bound {
 };
 
 // `self`, where given, is the first argument.
-void bind_arguments(const Op& op, py::handle self, const py::args& args, const py::kwargs& kwargs, Bound& bound) {
+void bind_arguments(const Op& op, py::handle self, const py::args& args, const py::kwargs& kwargs,
+                    Bound& bound) {
   size_t n = op.params.size(), given = 0;
   if (self) bound.given[given++] = self;
   // x.reshape(2, 3) means x.reshape((2, 3)): loose ints at the place of a list of ints.
@@ -208,7 +220,8 @@ void bind_arguments(const Op& op, py::handle self, const py::args& args, const p
     bound.given[given++] = bound.gathered;
   } else {
     if (args.size() + given > n)
-      fail<TypeError>("[", op.name, "] takes at most ", n, " arguments, but got ", args.size() + given);
+      fail<TypeError>("[", op.name, "] takes at most ", n, " arguments, but got ",
+                      args.size() + given);
     for (py::handle a : args) bound.given[given++] = a;
   }
   for (auto& [key, value] : kwargs) {
@@ -249,8 +262,8 @@ py::object call(const Op& op, py::handle self, const py::args& args, const py::k
   return to_python(result);
 }
 
-// For the NumPy backend: binds and converts as call() does, but hands the values back, tensors as arrays.
-// Returns (what was given, the values), both one a parameter.
+// For the NumPy backend: binds and converts as call() does, but hands the values back, tensors as
+// arrays. Returns (what was given, the values), both one a parameter.
 py::tuple bind_only(const Op& op, const py::args& args, const py::kwargs& kwargs) {
   Bound bound;
   bind_arguments(op, {}, args, kwargs, bound);
@@ -309,7 +322,8 @@ void bind_operators(py::module_& m) {
     tensor.attr(method) = py::cpp_function(
         [op, reflected](const py::object& self, const py::args& args) {
           py::args given = args;
-          if (reflected) given = py::reinterpret_steal<py::args>(py::make_tuple(args[0], self).release());
+          if (reflected)
+            given = py::reinterpret_steal<py::args>(py::make_tuple(args[0], self).release());
           return call(*op, reflected ? py::handle() : py::handle(self), given, py::kwargs());
         },
         py::name(method), py::is_method(tensor));
@@ -324,27 +338,29 @@ void bind_operators(py::module_& m) {
 
 void bind(py::module_& m) {
   py::class_<OpHandle>(m, "Op", "A compiled op.")
-      .def("__call__", [](const OpHandle& h, const py::args& args, const py::kwargs& kwargs) {
-        return call(*h.op, {}, args, kwargs);
-      })
-      .def_property_readonly("__name__", [](const OpHandle& h) { return h.op->name; })
+      .def("__call__", [](const OpHandle& h, const py::args& args,
+                          const py::kwargs& kwargs) { return call(*h.op, {}, args, kwargs); })
+      .def_property_readonly("name", [](const OpHandle& h) { return h.op->name; })
       .def_property_readonly("signature", [](const OpHandle& h) { return signature(*h.op); })
       .def_property_readonly("file", [](const OpHandle& h) { return h.op->file; })
-      .def_property_readonly("params", [](const OpHandle& h) {
-        py::list out;
-        for (const Param& p : h.op->params)
-          out.append(py::make_tuple(p.name, kind_id(p.kind), p.optional,
-                                    p.has_default ? py::object(py::str(p.default_text)) : py::none()));
-        return out;
-      })
-      .def("bind", [](const OpHandle& h, const py::args& args, const py::kwargs& kwargs) {
-        return bind_only(*h.op, args, kwargs);
-      })
-      .def_property_readonly("kinds", [](const OpHandle& h) {
-        py::list out;
-        for (const Param& p : h.op->params) out.append(kind_id(p.kind));
-        return out;
-      })
+      .def_property_readonly(
+          "params",
+          [](const OpHandle& h) {
+            py::list out;
+            for (const Param& p : h.op->params)
+              out.append(
+                  py::make_tuple(p.name, kind_id(p.kind), p.optional,
+                                 p.has_default ? py::object(py::str(p.default_text)) : py::none()));
+            return out;
+          })
+      .def("bind", [](const OpHandle& h, const py::args& args,
+                      const py::kwargs& kwargs) { return bind_only(*h.op, args, kwargs); })
+      .def_property_readonly("kinds",
+                             [](const OpHandle& h) {
+                               py::list out;
+                               for (const Param& p : h.op->params) out.append(kind_id(p.kind));
+                               return out;
+                             })
       .def("__repr__", [](const OpHandle& h) { return "<op " + signature(*h.op) + ">"; });
   py::dict ops;
   py::object tensor = m.attr("Tensor");
@@ -352,7 +368,8 @@ void bind(py::module_& m) {
     if (op.params.size() > max_params) throw std::logic_error(name + ": too many parameters");
     ops[name.c_str()] = OpHandle{&op};
     // An op whose first parameter is a tensor called x is a method, too.
-    if (op.params.empty() || op.params[0].name != "x" || op.params[0].kind != Kind::tensor) continue;
+    if (op.params.empty() || op.params[0].name != "x" || op.params[0].kind != Kind::tensor)
+      continue;
     const Op* target = &op;
     tensor.attr(name.c_str()) = py::cpp_function(
         [target](const py::object& self, const py::args& args, const py::kwargs& kwargs) {

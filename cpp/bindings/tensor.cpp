@@ -1,4 +1,5 @@
-// The Tensor class in Python: construction, NumPy, scalars, in-place writes. Ops become methods in ops.cpp.
+// The Tensor class in Python: construction, NumPy, scalars, in-place writes. Ops become methods in
+// ops.cpp.
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -50,14 +51,16 @@ Tensor tensor_over(py::array array, DType dtype) {
 void check_writable(const Tensor& t, const char* op) {
   if (!t.storage()->writable()) fail<ValueError>("[", op, "] the tensor's memory is read-only");
   if (autograd::grad_enabled() && autograd::requires_grad(t))
-    fail<ValueError>("[", op, "] the tape follows this tensor, so it cannot be written in place; "
+    fail<ValueError>("[", op,
+                     "] the tape follows this tensor, so it cannot be written in place; "
                      "use gu.no_grad() or make a new tensor");
 }
 
 // x becomes `source`, element by element, broadcast and converted as NumPy does.
 void write(const Tensor& t, const py::object& source, const char* op) {
   check_writable(t, op);
-  py::module_::import("numpy").attr("copyto")(to_numpy(t), source, py::arg("casting") = "same_kind");
+  py::module_::import("numpy").attr("copyto")(to_numpy(t), source,
+                                              py::arg("casting") = "same_kind");
   t.bump_version();
 }
 
@@ -93,10 +96,14 @@ py::object item(const Tensor& t) {
   if (t.size() != 1)
     fail<ShapeError>("[item] the tensor must hold one element, but got shape ", t.shape());
   switch (t.dtype()) {
-    case DType::boolean: return py::bool_(*t.data<bool>());
-    case DType::int64: return py::int_(*t.data<int64_t>());
-    case DType::float32: return py::float_(*t.data<float>());
-    case DType::float64: return py::float_(*t.data<double>());
+    case DType::boolean:
+      return py::bool_(*t.data<bool>());
+    case DType::int64:
+      return py::int_(*t.data<int64_t>());
+    case DType::float32:
+      return py::float_(*t.data<float>());
+    case DType::float64:
+      return py::float_(*t.data<double>());
     default: {
       uint32_t bits = static_cast<uint32_t>(t.data<BFloat16>()->bits) << 16;
       float value;
@@ -112,20 +119,23 @@ void bind(py::module_& m) {
       .def_property_readonly("itemsize", [](DTypeObject d) { return itemsize(d.dtype); })
       .def_property_readonly("is_floating_point", [](DTypeObject d) { return is_float(d.dtype); })
       .def("__repr__", [](DTypeObject d) { return std::string("groundup.") + name(d.dtype); })
-      .def("__reduce__", [](DTypeObject d) {
-        return py::make_tuple(py::module_::import("groundup").attr("dtype"),
-                              py::make_tuple(name(d.dtype)));
-      })
+      .def("__reduce__",
+           [](DTypeObject d) {
+             return py::make_tuple(py::module_::import("groundup").attr("dtype"),
+                                   py::make_tuple(name(d.dtype)));
+           })
       .def(py::init([](const py::object& value) {
-        return DTypeObject{dtype_from_python(value, "dtype")};
-      }), py::arg("name"))
-      .def("__eq__", [](DTypeObject d, const py::object& other) {
-        try {
-          return d.dtype == dtype_from_python(other, "dtype");
-        } catch (const DTypeError&) {
-          return false;
-        }
-      })
+             return DTypeObject{dtype_from_python(value, "dtype")};
+           }),
+           py::arg("name"))
+      .def("__eq__",
+           [](DTypeObject d, const py::object& other) {
+             try {
+               return d.dtype == dtype_from_python(other, "dtype");
+             } catch (const DTypeError&) {
+               return false;
+             }
+           })
       .def("__hash__", [](DTypeObject d) { return static_cast<int>(d.dtype); });
   for (DType d : {DType::boolean, DType::int64, DType::bfloat16, DType::float32, DType::float64})
     m.attr(d == DType::boolean ? "bool_" : name(d)) = DTypeObject{d};
@@ -145,10 +155,13 @@ void bind(py::module_& m) {
            }),
            py::arg("data"), py::arg("dtype") = py::none(), py::arg("requires_grad") = false)
       .def_property_readonly("shape", [](const Tensor& t) { return shape_tuple(t.shape()); })
-      .def("size", [](const Tensor& t, const py::object& dim) -> py::object {
-        if (dim.is_none()) return shape_tuple(t.shape());
-        return py::int_(t.shape().at(resolve_axis("size", dim.cast<int64_t>(), t.dim())));
-      }, py::arg("dim") = py::none())
+      .def(
+          "size",
+          [](const Tensor& t, const py::object& dim) -> py::object {
+            if (dim.is_none()) return shape_tuple(t.shape());
+            return py::int_(t.shape().at(resolve_axis("size", dim.cast<int64_t>(), t.dim())));
+          },
+          py::arg("dim") = py::none())
       .def_property_readonly("ndim", &Tensor::dim)
       .def("dim", &Tensor::dim)
       .def("numel", [](const Tensor& t) { return t.size(); })
@@ -156,45 +169,60 @@ void bind(py::module_& m) {
       .def_property_readonly("dtype", [](const Tensor& t) { return DTypeObject{t.dtype()}; })
       .def("data_ptr", [](const Tensor& t) { return reinterpret_cast<uintptr_t>(t.bytes()); })
       .def_property_readonly("_version", &Tensor::version)
-      .def("__len__", [](const Tensor& t) {
-        if (t.dim() == 0) fail<TypeError>("[len] a 0-d tensor has no length");
-        return t.size(0);
-      })
+      .def("__len__",
+           [](const Tensor& t) {
+             if (t.dim() == 0) fail<TypeError>("[len] a 0-d tensor has no length");
+             return t.size(0);
+           })
       .def("__repr__", &repr)
       .def("__hash__", [](const Tensor& t) { return reinterpret_cast<intptr_t>(&t.shape()); })
       .def("item", &item)
       .def("__float__", [](const Tensor& t) { return py::float_(item(t)); })
       .def("__int__", [](const Tensor& t) { return py::int_(item(t)); })
-      .def("__index__", [](const Tensor& t) {
-        if (t.dtype() != DType::int64)
-          fail<TypeError>("[index] only an int64 tensor can be an index, but got ", name(t.dtype()));
-        return py::int_(item(t));
-      })
-      .def("__bool__", [](const Tensor& t) {
-        if (t.size() != 1)
-          fail<ValueError>("[bool] only one element has a truth value, but got shape ", t.shape());
-        return static_cast<bool>(py::bool_(item(t)));
-      })
+      .def("__index__",
+           [](const Tensor& t) {
+             if (t.dtype() != DType::int64)
+               fail<TypeError>("[index] only an int64 tensor can be an index, but got ",
+                               name(t.dtype()));
+             return py::int_(item(t));
+           })
+      .def("__bool__",
+           [](const Tensor& t) {
+             if (t.size() != 1)
+               fail<ValueError>("[bool] only one element has a truth value, but got shape ",
+                                t.shape());
+             return static_cast<bool>(py::bool_(item(t)));
+           })
       .def("tolist", [](const Tensor& t) { return to_numpy(t).attr("tolist")(); })
       .def("numpy", &to_numpy, "The same memory as an ndarray.")
-      .def("__array__", [](const Tensor& t, const py::object& dtype, const py::object& copy) {
-        py::object a = to_numpy(t);
-        bool must_copy = !copy.is_none() && copy.cast<bool>();
-        if (dtype.is_none()) return must_copy ? a.attr("copy")() : a;
-        return a.attr("astype")(dtype, py::arg("copy") = must_copy);
-      }, py::arg("dtype") = py::none(), py::arg("copy") = py::none())
-      .def("copy_", [](py::object self, const py::object& source) {
-        write(self.cast<Tensor>(), source, "copy_");
-        return self;
-      }, py::arg("source"), "Write `source` into this tensor, broadcast.")
-      .def("fill_", [](py::object self, const py::object& value) {
-        write(self.cast<Tensor>(), value, "fill_");
-        return self;
-      }, py::arg("value"))
-      .def("zero_", [](py::object self) {
-        write(self.cast<Tensor>(), py::int_(0), "zero_");
-        return self;
-      })
+      .def(
+          "__array__",
+          [](const Tensor& t, const py::object& dtype, const py::object& copy) {
+            py::object a = to_numpy(t);
+            bool must_copy = !copy.is_none() && copy.cast<bool>();
+            if (dtype.is_none()) return must_copy ? a.attr("copy")() : a;
+            return a.attr("astype")(dtype, py::arg("copy") = must_copy);
+          },
+          py::arg("dtype") = py::none(), py::arg("copy") = py::none())
+      .def(
+          "copy_",
+          [](py::object self, const py::object& source) {
+            write(self.cast<Tensor>(), source, "copy_");
+            return self;
+          },
+          py::arg("source"), "Write `source` into this tensor, broadcast.")
+      .def(
+          "fill_",
+          [](py::object self, const py::object& value) {
+            write(self.cast<Tensor>(), value, "fill_");
+            return self;
+          },
+          py::arg("value"))
+      .def("zero_",
+           [](py::object self) {
+             write(self.cast<Tensor>(), py::int_(0), "zero_");
+             return self;
+           })
       .def("__setitem__", [](const Tensor& t, const py::object& key, const py::object& value) {
         check_writable(t, "setitem");
         to_numpy(t)[key] = value;
@@ -203,17 +231,22 @@ void bind(py::module_& m) {
   for (const char* op : {"add", "subtract", "multiply", "divide"}) {
     // add_, sub_, mul_, div_: NumPy's own loops, in place.
     std::string short_name = std::string(op).substr(0, 3) + "_";
-    tensor.def(short_name.c_str(), [op](py::object self, const py::object& other) {
-      const Tensor& t = self.cast<const Tensor&>();
-      check_writable(t, op);
-      py::module_::import("numpy").attr(op)(to_numpy(t), other, py::arg("out") = to_numpy(t),
-                                            py::arg("casting") = "same_kind");
-      t.bump_version();
-      return self;
-    }, py::arg("other"));
+    tensor.def(
+        short_name.c_str(),
+        [op](py::object self, const py::object& other) {
+          const Tensor& t = self.cast<const Tensor&>();
+          check_writable(t, op);
+          py::module_::import("numpy").attr(op)(to_numpy(t), other, py::arg("out") = to_numpy(t),
+                                                py::arg("casting") = "same_kind");
+          t.bump_version();
+          return self;
+        },
+        py::arg("other"));
   }
-  m.def("from_numpy", [](const py::object& array) { return tensor_from_python(array, "from_numpy", true); },
-        py::arg("array"), "A tensor over the memory of a C-contiguous ndarray.");
+  m.def(
+      "from_numpy",
+      [](const py::object& array) { return tensor_from_python(array, "from_numpy", true); },
+      py::arg("array"), "A tensor over the memory of a C-contiguous ndarray.");
 }
 
 const Binder binder(&bind, 0);
@@ -225,7 +258,8 @@ py::object to_numpy(const Tensor& t) {
   // The array owns a handle to the tensor's storage, not to its history.
   auto* storage = new std::shared_ptr<Storage>(t.storage());
   py::capsule owner(storage, [](void* p) { delete static_cast<std::shared_ptr<Storage>*>(p); });
-  py::array array(dtype, std::vector<py::ssize_t>(t.shape().begin(), t.shape().end()), t.bytes(), owner);
+  py::array array(dtype, std::vector<py::ssize_t>(t.shape().begin(), t.shape().end()), t.bytes(),
+                  owner);
   if (!t.storage()->writable()) array.attr("flags").attr("writeable") = false;
   return array;
 }
@@ -242,12 +276,14 @@ Tensor tensor_from_python(const py::handle& data, const char* op, bool share) {
     if (!array) throw py::error_already_set();
   } catch (py::error_already_set&) {
     PyErr_Clear();
-    fail<TypeError>("[", op, "] data must be a number, nested lists of equal length or an array, but got ",
+    fail<TypeError>("[", op,
+                    "] data must be a number, nested lists of equal length or an array, but got ",
                     Py_TYPE(data.ptr())->tp_name);
   }
   DType dtype = dtype_of_array(array, op);
   bool exact = array.dtype().kind() != 'f' || array.itemsize() != 2;
-  // Python's floats carry no width; the default is float32, as in PyTorch. NumPy scalars keep theirs.
+  // Python's floats carry no width; the default is float32, as in PyTorch. NumPy scalars keep
+  // theirs.
   bool typed = is_array || py::hasattr(data, "dtype");
   if (!typed && dtype == DType::float64) dtype = DType::float32;
   py::dtype wanted = numpy_dtype(dtype);
@@ -256,7 +292,8 @@ Tensor tensor_from_python(const py::handle& data, const char* op, bool share) {
     bool contiguous = (array.flags() & py::array::c_style) &&
                       (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_);
     if (!is_array || !same || !contiguous)
-      fail<ValueError>("[", op, "] only an aligned C-contiguous ndarray of a supported dtype can be shared; "
+      fail<ValueError>("[", op,
+                       "] only an aligned C-contiguous ndarray of a supported dtype can be shared; "
                        "use gu.tensor to copy");
     return tensor_over(std::move(array), dtype);
   }
@@ -285,7 +322,8 @@ DType dtype_from_python(const py::handle& value, const char* op) {
   }
   for (DType d : {DType::boolean, DType::int64, DType::bfloat16, DType::float32, DType::float64})
     if (text == name(d)) return d;
-  fail<DTypeError>("[", op, "] dtype must be bool, int64, bfloat16, float32 or float64, but got ", text);
+  fail<DTypeError>("[", op, "] dtype must be bool, int64, bfloat16, float32 or float64, but got ",
+                   text);
 }
 
 }  // namespace gu::bindings

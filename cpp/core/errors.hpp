@@ -1,5 +1,6 @@
 #pragma once
-// Typed errors. They are thrown where the fact is known and say op, argument, what holds and what came:
+// Typed errors. They are thrown where the fact is known and say op, argument, what holds and what
+// came:
 //   [matmul] inner sizes must agree, but got (3, 4) @ (5, 6)
 
 #include <cstdint>

@@ -43,8 +43,10 @@ Value parse_default(const std::string& op, Kind kind, const std::string& text) {
     case Kind::boolean:
       if (text == "True" || text == "False") return text == "True";
       break;
-    case Kind::integer: return static_cast<int64_t>(std::stoll(text));
-    case Kind::number: return std::stod(text);
+    case Kind::integer:
+      return static_cast<int64_t>(std::stoll(text));
+    case Kind::number:
+      return std::stod(text);
     case Kind::string:
       if (text.size() >= 2 && text.front() == '\'' && text.back() == '\'')
         return text.substr(1, text.size() - 2);
@@ -53,10 +55,12 @@ Value parse_default(const std::string& op, Kind kind, const std::string& text) {
       if (text == "()") return std::vector<int64_t>{};
       break;
     case Kind::dtype:
-      for (DType d : {DType::boolean, DType::int64, DType::bfloat16, DType::float32, DType::float64})
+      for (DType d :
+           {DType::boolean, DType::int64, DType::bfloat16, DType::float32, DType::float64})
         if (text == "'" + std::string(name(d)) + "'") return d;
       break;
-    default: break;
+    default:
+      break;
   }
   throw std::logic_error(op + ": no such default: " + text);
 }

@@ -24,9 +24,9 @@ enum class Kind { tensor, boolean, integer, number, string, dtype, integers, ten
 struct Param {
   std::string name;
   Kind kind;
-  bool optional;          // accepts None
+  bool optional;  // accepts None
   bool has_default;
-  Value default_value;    // monostate stands for None
+  Value default_value;  // monostate stands for None
   std::string default_text;
 };
 
@@ -43,21 +43,30 @@ void register_op(Op op, const std::string& signature);
 
 namespace detail {
 
-template <class T> struct Slot;  // how one C++ parameter type is fed from a Value
+template <class T>
+struct Slot;  // how one C++ parameter type is fed from a Value
 template <class T, Kind K>
 struct PlainSlot {
   static constexpr Kind kind = K;
   static constexpr bool optional = false;
   static const T& get(Value& v) { return std::get<T>(v); }
 };
-template <> struct Slot<Tensor> : PlainSlot<Tensor, Kind::tensor> {};
-template <> struct Slot<bool> : PlainSlot<bool, Kind::boolean> {};
-template <> struct Slot<int64_t> : PlainSlot<int64_t, Kind::integer> {};
-template <> struct Slot<double> : PlainSlot<double, Kind::number> {};
-template <> struct Slot<std::string> : PlainSlot<std::string, Kind::string> {};
-template <> struct Slot<DType> : PlainSlot<DType, Kind::dtype> {};
-template <> struct Slot<std::vector<int64_t>> : PlainSlot<std::vector<int64_t>, Kind::integers> {};
-template <> struct Slot<std::vector<Tensor>> : PlainSlot<std::vector<Tensor>, Kind::tensors> {};
+template <>
+struct Slot<Tensor> : PlainSlot<Tensor, Kind::tensor> {};
+template <>
+struct Slot<bool> : PlainSlot<bool, Kind::boolean> {};
+template <>
+struct Slot<int64_t> : PlainSlot<int64_t, Kind::integer> {};
+template <>
+struct Slot<double> : PlainSlot<double, Kind::number> {};
+template <>
+struct Slot<std::string> : PlainSlot<std::string, Kind::string> {};
+template <>
+struct Slot<DType> : PlainSlot<DType, Kind::dtype> {};
+template <>
+struct Slot<std::vector<int64_t>> : PlainSlot<std::vector<int64_t>, Kind::integers> {};
+template <>
+struct Slot<std::vector<Tensor>> : PlainSlot<std::vector<Tensor>, Kind::tensors> {};
 template <class T>
 struct Slot<std::optional<T>> {
   static constexpr Kind kind = Slot<T>::kind;
@@ -73,8 +82,8 @@ Op make_op(const char* name, R (*fn)(Args...), const char* file, std::index_sequ
   Op op;
   op.name = name;
   op.file = file;
-  (op.params.push_back({"", Slot<std::decay_t<Args>>::kind, Slot<std::decay_t<Args>>::optional, false,
-                        {}, ""}),
+  (op.params.push_back(
+       {"", Slot<std::decay_t<Args>>::kind, Slot<std::decay_t<Args>>::optional, false, {}, ""}),
    ...);
   op.call = [fn](std::span<Value> args) -> Value {
     (void)args;  // an op without parameters
@@ -94,7 +103,8 @@ struct Registration {
 
 // Registers function `fn` under its own name, or under another one.
 #define GU_OP(fn, signature) GU_OP_AS(fn, #fn, signature)
-#define GU_OP_AS(fn, name, signature) \
-  [[maybe_unused]] static const ::gu::detail::Registration registered_##fn(name, &fn, signature, __FILE__);
+#define GU_OP_AS(fn, name, signature)                                                            \
+  [[maybe_unused]] static const ::gu::detail::Registration registered_##fn(name, &fn, signature, \
+                                                                           __FILE__);
 
 }  // namespace gu

@@ -1,5 +1,6 @@
 #pragma once
-// Tensor: a contiguous, row-major, 64-byte aligned array. A Tensor is a handle; copies of it share memory.
+// Tensor: a contiguous, row-major, 64-byte aligned array. A Tensor is a handle; copies of it share
+// memory.
 
 #include <xtensor/xadapt.hpp>
 
@@ -123,7 +124,8 @@ class Tensor {
   std::shared_ptr<Impl> impl_;
 };
 
-// Resolves a possibly negative axis of a tensor with `dim` axes, or throws an IndexError that names the op.
+// Resolves a possibly negative axis of a tensor with `dim` axes, or throws an IndexError that names
+// the op.
 int64_t resolve_axis(const char* op, int64_t axis, int64_t dim);
 
 // [outer, n, inner]: a shape seen around one axis. A 0-d shape counts as [1, 1, 1].

@@ -17,9 +17,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from groundup._load import load as _load
+from groundup import _levels
 
-_core = _load()
+_core = _levels.load()
 
 from groundup import _backend, _methods, ops  # noqa: E402
 from groundup._backend import backend  # noqa: E402

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundup import _backend, _core, _load
+from groundup import _backend, _core, _levels
 
 
 def config() -> dict[str, Any]:
@@ -23,7 +23,7 @@ def config() -> dict[str, Any]:
     return {
         "groundup": groundup.__version__,
         "isa": _core.isa,
-        "isa_available": _load.available(),
+        "isa_available": _levels.available(),
         "threads": _core.num_threads(),
         "backend": _backend.current(),
         "compiler": _core.compiler,

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from groundup import _core
+from groundup import _backend, _core
+
+
+def backward(
+    tensors: Sequence[Any], grad_tensors: Sequence[Any] | None = None, retain_graph: bool = False
+) -> None:
+    """Add the gradient of ``tensors`` to ``.grad`` of every leaf under them.
+
+    Args:
+        grad_tensors: a gradient for each tensor; scalars may have None, which means one.
+    """
+    if _backend.current() == "numpy":
+        from groundup.reference import tensor
+
+        tensor.backward(list(tensors), grad_tensors or [None] * len(tensors), retain_graph)
+    else:
+        _core.backward(tensors, grad_tensors, retain_graph)
 
 
 def is_grad_enabled() -> bool:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class Op:
     """A public op. Calling it runs the face that `groundup.backend` selected."""
 
-    __slots__ = ("__name__", "compiled", "run")
+    __slots__ = ("compiled", "name", "run")
 
     def __init__(self, name: str, compiled: Any | None) -> None:
-        self.__name__ = name
+        self.name = name
         self.compiled = compiled  # None for a composite op, which runs as its composition
         self.run: Callable[..., Any] = compiled if compiled is not None else spec(name).composed
 
@@ -35,7 +35,7 @@ class Op:
     @property
     def spec(self) -> Spec:
         """What the op promises; loads its file."""
-        return spec(self.__name__)
+        return spec(self.name)
 
     @property
     def signature(self) -> str:
@@ -50,7 +50,7 @@ class Op:
         return f"<op {self.signature}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return get, (self.__name__,)
+        return get, (self.name,)
 
 
 _OPS: dict[str, Op] = {}

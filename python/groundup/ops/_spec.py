@@ -70,7 +70,9 @@ class Spec:
     samples: Callable[[np.random.Generator], Iterable[Sample]]
     example: Example
     bad: tuple[Bad, ...] = ()
-    check: Callable[..., None] | None = None  # raises what the C++ raises for sizes and values that do not fit
+    check: Callable[..., None] | None = (
+        None  # raises what the C++ raises for sizes and values that do not fit
+    )
     # The same function written over other ops: what a composite op runs, and what a fused one must equal.
     composition: Callable[..., Any] | None = None
     # (rtol, atol) of C++ against NumPy, for the result and its gradients.

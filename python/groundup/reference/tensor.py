@@ -25,7 +25,9 @@ class Node:
 
     __slots__ = ("backward", "inputs", "name", "outputs", "sequence")
 
-    def __init__(self, name: str, inputs: list[Tensor | None], backward: Callable[..., Sequence[Any]]) -> None:
+    def __init__(
+        self, name: str, inputs: list[Tensor | None], backward: Callable[..., Sequence[Any]]
+    ) -> None:
         self.name = name
         self.inputs = inputs
         self.backward: Callable[..., Sequence[Any]] | None = backward
@@ -109,7 +111,9 @@ class Tensor:
         self, gradient: Tensor | None = None, retain_graph: bool = False, create_graph: bool = False
     ) -> None:
         if create_graph:
-            raise ValueError("[backward] gradients of gradients are not supported; create_graph must be False")
+            raise ValueError(
+                "[backward] gradients of gradients are not supported; create_graph must be False"
+            )
         backward([self], [gradient], retain_graph)
 
     def __repr__(self) -> str:

@@ -21,7 +21,8 @@ Node binary(Op op, double data, Node& a, double da, Node& b, double db) {
 std::string text(double x) {
   if (std::isnan(x)) return "nan";  // never "-nan"
   char buffer[32];
-  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, x, std::chars_format::general, 6).ptr};
+  return {buffer,
+          std::to_chars(buffer, buffer + sizeof buffer, x, std::chars_format::general, 6).ptr};
 }
 
 bool is_whole(double x) { return std::isfinite(x) && std::floor(x) == x; }
@@ -56,8 +57,8 @@ Node div(Node& a, Node& b) {
 Node pow(Node& a, double n) {
   const double x = a.data;
   if (x == 0.0 && n < 0.0)
-    throw ZeroDivision("[pow] zero needs an exponent of at least zero, but got " + text(x) + " ** " +
-                       text(n));
+    throw ZeroDivision("[pow] zero needs an exponent of at least zero, but got " + text(x) +
+                       " ** " + text(n));
   if (x < 0.0 && !is_whole(n))
     throw std::domain_error("[pow] a negative base needs a whole exponent, but got " + text(x) +
                             " ** " + text(n));
@@ -109,18 +110,30 @@ Node sigmoid(Node& a) {
 
 std::string op_name(const Node& node) {
   switch (node.op) {
-    case Op::kLeaf: return "";
-    case Op::kAdd: return "+";
-    case Op::kSub: return "-";
-    case Op::kMul: return "*";
-    case Op::kDiv: return "/";
-    case Op::kPow: return "**" + text(node.exponent);
-    case Op::kNeg: return "neg";
-    case Op::kExp: return "exp";
-    case Op::kLog: return "log";
-    case Op::kTanh: return "tanh";
-    case Op::kRelu: return "relu";
-    case Op::kSigmoid: return "sigmoid";
+    case Op::kLeaf:
+      return "";
+    case Op::kAdd:
+      return "+";
+    case Op::kSub:
+      return "-";
+    case Op::kMul:
+      return "*";
+    case Op::kDiv:
+      return "/";
+    case Op::kPow:
+      return "**" + text(node.exponent);
+    case Op::kNeg:
+      return "neg";
+    case Op::kExp:
+      return "exp";
+    case Op::kLog:
+      return "log";
+    case Op::kTanh:
+      return "tanh";
+    case Op::kRelu:
+      return "relu";
+    case Op::kSigmoid:
+      return "sigmoid";
   }
   return "";
 }
@@ -129,9 +142,10 @@ std::string op_name(const Node& node) {
 
 namespace {
 
-// Everything root was computed from, operands before results, root last. Depth first with a stack of its
-// own: a chain of a million nodes would overflow the machine's. A node is marked as seen by the number of
-// the walk, so nothing has to be cleared afterwards and no set of pointers is kept.
+// The results among everything root was computed from, operands before those that use them, root
+// last. Leaves are left out: they have nothing to pass on. Depth first with a stack of its own, as
+// a chain of a million nodes would overflow the machine's. A node carries the number of the last
+// walk that saw it, so no set of pointers is kept and nothing has to be cleared.
 std::vector<Node*> topological_order(Node& root) {
   static std::uint64_t walks = 0;
   const std::uint64_t walk = ++walks;
@@ -140,19 +154,20 @@ std::vector<Node*> topological_order(Node& root) {
     int open;  // operands still to visit; the right one goes first, as in the reference
   };
   std::vector<Node*> order;
-  std::vector<Frame> stack{{&root, root.arity}};
-  root.walk = walk;
+  std::vector<Frame> stack;
+  const auto enter = [&](Node& node) {
+    if (node.arity == 0 || node.walk == walk) return;
+    node.walk = walk;
+    stack.push_back({&node, node.arity});
+  };
+  enter(root);
   while (!stack.empty()) {
     Frame& top = stack.back();
-    if (top.open == 0) {
+    if (top.open > 0) {
+      enter(*top.node->operand[--top.open]);
+    } else {
       order.push_back(top.node);
       stack.pop_back();
-      continue;
-    }
-    Node* next = top.node->operand[--top.open];
-    if (next->walk != walk) {
-      next->walk = walk;
-      stack.push_back({next, next->arity});
     }
   }
   return order;
@@ -162,9 +177,8 @@ std::vector<Node*> topological_order(Node& root) {
 
 void backward(Node& root) {
   const std::vector<Node*> order = topological_order(root);
-  for (Node* node : order)
-    if (node->arity > 0) node->grad = 0.0;  // in between: starts afresh, or old gradients flow on again
-  root.grad += 1.0;                         // d root / d root
+  for (Node* node : order) node->grad = 0.0;  // starts afresh, or old gradients would flow on again
+  root.grad += 1.0;                           // d root / d root
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     Node& node = **it;
     for (int i = 0; i < node.arity; ++i)
@@ -173,7 +187,9 @@ void backward(Node& root) {
 }
 
 void zero_grad(Node& root) {
-  for (Node* node : topological_order(root)) node->grad = 0.0;
+  root.grad = 0.0;
+  for (Node* node : topological_order(root))
+    for (int i = 0; i < node->arity; ++i) node->operand[i]->grad = 0.0;
 }
 
 }  // namespace gu::scalar

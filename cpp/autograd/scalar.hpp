@@ -1,9 +1,9 @@
 #pragma once
 // Backpropagation over single numbers: the engine behind `gu.scalar.Value`.
 //
-// A Node keeps its operands and the local gradient towards each: backward() is then nothing but the chain
-// rule along the graph. Who allocates nodes keeps the operands of a living node alive (the binding lets
-// Python's reference counts do that), so this file knows neither memory nor Python.
+// A Node keeps its operands and the local gradient towards each: backward() is then nothing but the
+// chain rule along the graph. Who allocates nodes keeps the operands of a living node alive (the
+// binding lets Python's reference counts do that), so this file knows neither memory nor Python.
 // Specification: python/groundup/reference/scalar.py. Both give equal bits, errors included.
 
 #include <cstdint>
@@ -17,7 +17,18 @@ struct ZeroDivision : std::domain_error {
 };
 
 enum class Op : std::uint8_t {
-  kLeaf, kAdd, kSub, kMul, kDiv, kPow, kNeg, kExp, kLog, kTanh, kRelu, kSigmoid
+  kLeaf,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kPow,
+  kNeg,
+  kExp,
+  kLog,
+  kTanh,
+  kRelu,
+  kSigmoid
 };
 
 struct Node {
@@ -36,11 +47,11 @@ struct Node {
 Node add(Node& a, Node& b);
 Node sub(Node& a, Node& b);
 Node mul(Node& a, Node& b);
-Node div(Node& a, Node& b);       // throws ZeroDivision
-Node pow(Node& a, double n);      // throws ZeroDivision, std::domain_error, std::overflow_error
+Node div(Node& a, Node& b);   // throws ZeroDivision
+Node pow(Node& a, double n);  // throws ZeroDivision, std::domain_error, std::overflow_error
 Node neg(Node& a);
-Node exp(Node& a);                // throws std::overflow_error
-Node log(Node& a);                // throws std::domain_error
+Node exp(Node& a);  // throws std::overflow_error
+Node log(Node& a);  // throws std::domain_error
 Node tanh(Node& a);
 Node relu(Node& a);
 Node sigmoid(Node& a);
@@ -49,7 +60,8 @@ Node sigmoid(Node& a);
 std::string op_name(const Node& node);
 
 // One thread at a time (the binding holds the GIL).
-// Adds d root / d leaf to the gradient of every leaf; values in between get the gradient of this call.
+// Adds d root / d leaf to the gradient of every leaf; values in between get the gradient of this
+// call.
 void backward(Node& root);
 // Zeroes the gradient of root and of everything it was computed from.
 void zero_grad(Node& root);

@@ -1,8 +1,8 @@
 // `ScalarValue`: autograd/scalar.hpp as a Python type.
 //
-// Written against CPython's own C interface: one addition takes some fifteen nanoseconds, and the dispatch
-// of pybind11 alone costs more. A Python object holds its node, so a value is one allocation and its
-// reference count is Python's; a result owns a reference to each operand.
+// Written against CPython's own C interface: one addition takes some fifteen nanoseconds, and the
+// dispatch of pybind11 alone costs more. A Python object holds its node, so a value is one
+// allocation and its reference count is Python's; a result owns a reference to each operand.
 
 #include <Python.h>
 
@@ -12,15 +12,14 @@
 #include "autograd/scalar.hpp"
 #include "bindings/bind.hpp"
 
-namespace gu {
+namespace gu::scalar_binding {
 namespace {
 
 using scalar::Node;
 
 struct Value {
-  PyObject_HEAD
-  PyObject* label;  // str, or null for ""
-  Value* next;      // while unused or about to be freed: a list
+  PyObject_HEAD PyObject* label;  // str, or null for ""
+  Value* next;                    // while unused or about to be freed: a list
   Node node;
 };
 
@@ -38,7 +37,8 @@ PyObject* owner(Node* node) {
 
 // Memory
 
-constexpr int kMaxUnused = 16384;  // 1.8 MB: the graph of a small network, made and freed at every step
+constexpr int kMaxUnused =
+    16384;  // 1.8 MB: the graph of a small network, made and freed at every step
 Value* unused = nullptr;
 int unused_count = 0;
 
@@ -57,8 +57,9 @@ void release(Value* self) {
   ++unused_count;
 }
 
-// Freeing a result may free its operands, and theirs. The nested calls only put their object on a list that
-// the outermost one works off, so a chain of a million values needs no deeper stack than one value.
+// Freeing a result may free its operands, and theirs. The nested calls only put their object on a
+// list that the outermost one works off, so a chain of a million values needs no deeper stack than
+// one value.
 void dealloc(PyObject* object) {
   static Value* doomed = nullptr;
   static bool freeing = false;
@@ -96,8 +97,9 @@ PyObject* raise_current() {
   return nullptr;
 }
 
-// A new object around the node that `build` returns, or null with its exception as a Python error. The node
-// is constructed in place: building it first and copying it then costs a third of an addition.
+// A new object around the node that `build` returns, or null with its exception as a Python error.
+// The node is constructed in place: building it first and copying it then costs a third of an
+// addition.
 template <class Build>
 PyObject* make(Build build) {
   Value* self = allocate();
@@ -126,7 +128,8 @@ void raise_type_error(const char* what, const char* wanted, PyObject* object) {
   Py_DECREF(name);
 }
 
-// Reads a real number: float, int, NumPy's, fractions; not str or complex. False with a Python error if not.
+// Reads a real number: float, int, NumPy's, fractions; not str or complex. False with a Python
+// error if not.
 bool number(PyObject* object, const char* what, double& out) {
   static PyObject* real = nullptr;  // numbers.Real
   if (PyFloat_Check(object)) {
@@ -180,8 +183,10 @@ PyObject* div(PyObject* left, PyObject* right) {
 
 PyObject* pow(PyObject* base, PyObject* exponent, PyObject* modulus) {
   if (!is_value(base) || modulus != Py_None) {  // 2 ** x, or pow(x, 2, 5)
-    if (modulus == Py_None) raise_type_error("[pow] the exponent", "a real number", exponent);
-    else PyErr_SetString(PyExc_TypeError, "[pow] a modulus is not supported");
+    if (modulus == Py_None)
+      raise_type_error("[pow] the exponent", "a real number", exponent);
+    else
+      PyErr_SetString(PyExc_TypeError, "[pow] a modulus is not supported");
     return nullptr;
   }
   double n;
@@ -215,8 +220,9 @@ PyObject* zero_grad(PyObject* self, PyObject*) try {
 }
 
 PyObject* reduce(PyObject*, PyObject*) {
-  PyErr_SetString(PyExc_TypeError,
-                  "[Value] a node of a graph cannot be copied or pickled; keep its data and label instead");
+  PyErr_SetString(
+      PyExc_TypeError,
+      "[Value] a node of a graph cannot be copied or pickled; keep its data and label instead");
   return nullptr;
 }
 
@@ -224,8 +230,10 @@ PyObject* reduce(PyObject*, PyObject*) {
 
 int set_label(PyObject* self, PyObject* label, void*) {
   if (label == nullptr || !PyUnicode_Check(label)) {
-    if (label == nullptr) PyErr_SetString(PyExc_AttributeError, "[Value] label cannot be deleted");
-    else raise_type_error("[Value] label", "a str", label);
+    if (label == nullptr)
+      PyErr_SetString(PyExc_AttributeError, "[Value] label cannot be deleted");
+    else
+      raise_type_error("[Value] label", "a str", label);
     return -1;
   }
   PyObject* copy = PyUnicode_FromObject(label);  // exactly a str: a subclass could refer back to us
@@ -245,7 +253,8 @@ PyObject* construct(PyObject* data, PyObject* label) {
 PyObject* type_new(PyTypeObject*, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"data", "label", nullptr};
   PyObject *data, *label = nullptr;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:Value", const_cast<char**>(names), &data, &label))
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:Value", const_cast<char**>(names), &data,
+                                   &label))
     return nullptr;
   return construct(data, label);
 }
@@ -306,9 +315,12 @@ PyObject* get_prev(PyObject* self, void*) {
 PyObject* get_local_grads(PyObject* self, void*) {
   const auto& [da, db] = node_of(self).local_grad;
   switch (node_of(self).arity) {
-    case 0: return PyTuple_New(0);
-    case 1: return Py_BuildValue("(d)", da);
-    default: return Py_BuildValue("(dd)", da, db);
+    case 0:
+      return PyTuple_New(0);
+    case 1:
+      return Py_BuildValue("(d)", da);
+    default:
+      return Py_BuildValue("(dd)", da, db);
   }
 }
 
@@ -334,10 +346,12 @@ PyMethodDef methods[] = {
      "relu($self, /)\n--\n\nThis value where it is positive, else zero."},
     {"sigmoid", unary<scalar::sigmoid>, METH_NOARGS, "sigmoid($self, /)\n--\n\n1 / (1 + exp(-x))."},
     {"backward", backward, METH_NOARGS,
-     "backward($self, /)\n--\n\nAdd d self / d leaf to the grad of every leaf, and set the grad of the "
+     "backward($self, /)\n--\n\nAdd d self / d leaf to the grad of every leaf, and set the grad of "
+     "the "
      "values between.\n\nA second call adds to the leaves again: gradients of a batch accumulate."},
     {"zero_grad", zero_grad, METH_NOARGS,
-     "zero_grad($self, /)\n--\n\nSet grad to zero here and in every value this one was computed from."},
+     "zero_grad($self, /)\n--\n\nSet grad to zero here and in every value this one was computed "
+     "from."},
     {"__reduce__", reduce, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -350,12 +364,13 @@ PyGetSetDef attributes[] = {
     {"label", get_label, set_label, "A name for drawings.", nullptr},
     {"op", get_op, nullptr, "What made this value, \"\" for a leaf.", nullptr},
     {"_prev", get_prev, nullptr, "The operands it was made from.", nullptr},
-    {"_local_grads", get_local_grads, nullptr, "d self / d operand, one for each operand.", nullptr},
+    {"_local_grads", get_local_grads, nullptr, "d self / d operand, one for each operand.",
+     nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
-// A static type: its objects need not count references to it. It takes no part in garbage collection, as
-// operands are fixed when a value is made and a graph can therefore hold no cycle.
+// A static type: its objects need not count references to it. It takes no part in garbage
+// collection, as operands are fixed when a value is made and a graph can therefore hold no cycle.
 PyTypeObject type = [] {
   PyTypeObject t = {};
   t.ob_base = {PyObject_HEAD_INIT(nullptr) 0};
@@ -363,7 +378,8 @@ PyTypeObject type = [] {
   t.tp_basicsize = sizeof(Value);
   t.tp_flags = Py_TPFLAGS_DEFAULT;
   t.tp_doc =
-      "Value(data, label='')\n--\n\nA scalar in a graph of scalars: its number, and after `backward` its "
+      "Value(data, label='')\n--\n\nA scalar in a graph of scalars: its number, and after "
+      "`backward` its "
       "gradient.";
   t.tp_dealloc = dealloc;
   t.tp_repr = repr;
@@ -383,11 +399,11 @@ PyTypeObject type = [] {
 
 void bind_scalar(pybind11::module_& module) {
   if (PyType_Ready(&type) < 0) throw pybind11::error_already_set();
-  module.attr("ScalarValue") = pybind11::reinterpret_borrow<pybind11::object>(
-      reinterpret_cast<PyObject*>(&type));
+  module.attr("ScalarValue") =
+      pybind11::reinterpret_borrow<pybind11::object>(reinterpret_cast<PyObject*>(&type));
 }
 
 const Binder binder(bind_scalar);
 
 }  // namespace
-}  // namespace gu
+}  // namespace gu::scalar_binding

@@ -6,9 +6,9 @@ leaves and multiplies local gradients along the way, which is the chain rule; wh
 than once, the contributions add up.
 
 Errors are those of Python's floats: dividing by zero raises ``ZeroDivisionError``, the logarithm of a number
-that is not positive ``ValueError``, an exponential or a power out of range ``OverflowError``; sums and products
-that are too large become ``inf``. Not handled: gradients of gradients, exponents that are values, sharing
-between threads.
+that is not positive ``ValueError``, an exponential or a power out of range ``OverflowError``; sums and
+products that are too large become ``inf``. Not handled: gradients of gradients, exponents that are values,
+sharing between threads.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Value:
         self._local_grads = ()
 
     def __setattr__(self, name: str, value: object) -> None:
-        # Training assigns to data and grad; what is not a number is caught there and not a thousand steps later.
+        # Training assigns to data and grad: what is not a number is caught here, not a thousand steps later.
         if name in ("data", "grad"):
             value = _number(f"[Value] {name}", value)
         elif name == "label" and not isinstance(value, str):
@@ -87,7 +87,9 @@ class Value:
     def __truediv__(self, other: Value | float) -> Value:
         other = self._operand("div", other)
         if other.data == 0.0:
-            raise ZeroDivisionError(f"[div] the divisor must not be zero, but got {self.data:g} / {other.data:g}")
+            raise ZeroDivisionError(
+                f"[div] the divisor must not be zero, but got {self.data:g} / {other.data:g}"
+            )
         quotient = self.data / other.data
         return self._result(quotient, "/", (self, 1.0 / other.data), (other, -quotient / other.data))
 
@@ -158,8 +160,8 @@ class Value:
     def backward(self) -> None:
         """Add d self / d leaf to the ``grad`` of every leaf, and set the ``grad`` of the values between.
 
-        A second call, on this value or on another one over the same leaves, adds to the leaves again: gradients
-        of a batch accumulate. Call `zero_grad` where that is not wanted.
+        A second call, on this value or on another one over the same leaves, adds to the leaves again:
+        gradients of a batch accumulate. Call `zero_grad` where that is not wanted.
         """
         order = topological_order(self)
         for node in order:
@@ -176,7 +178,9 @@ class Value:
             node.grad = 0.0
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("[Value] a node of a graph cannot be copied or pickled; keep its data and label instead")
+        raise TypeError(
+            "[Value] a node of a graph cannot be copied or pickled; keep its data and label instead"
+        )
 
     def __repr__(self) -> str:
         return f"Value(data={self.data}, grad={self.grad})"

@@ -59,11 +59,10 @@ Node sigmoid(Node& a);
 // "+", "**2", "relu" … as a drawing shows it; "" for a leaf.
 std::string op_name(const Node& node);
 
-// One thread at a time (the binding holds the GIL).
-// Adds d root / d leaf to the gradient of every leaf; values in between get the gradient of this
-// call.
+// Adds d root / d leaf to the gradient of every leaf; sets that of the values in between.
 void backward(Node& root);
 // Zeroes the gradient of root and of everything it was computed from.
 void zero_grad(Node& root);
+// Both mark nodes as they go: one thread at a time (the binding holds the GIL).
 
 }  // namespace gu::scalar

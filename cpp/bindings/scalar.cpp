@@ -6,8 +6,10 @@
 
 #include <Python.h>
 
+#include <cstddef>
 #include <exception>
 #include <new>
+#include <stdexcept>
 
 #include "autograd/scalar.hpp"
 #include "bindings/bind.hpp"
@@ -18,8 +20,9 @@ namespace {
 using scalar::Node;
 
 struct Value {
-  PyObject_HEAD PyObject* label;  // str, or null for ""
-  Value* next;                    // while unused or about to be freed: a list
+  PyObject header;
+  PyObject* label;  // str, or null for ""
+  Value* next;      // while unused or about to be freed: a list
   Node node;
 };
 
@@ -37,8 +40,9 @@ PyObject* owner(Node* node) {
 
 // Memory
 
-constexpr int kMaxUnused =
-    16384;  // 1.8 MB: the graph of a small network, made and freed at every step
+// Freed objects that wait for reuse, at most 1.8 MB of them: a training step makes and frees a
+// graph.
+constexpr int kMaxUnused = 16384;
 Value* unused = nullptr;
 int unused_count = 0;
 
@@ -58,8 +62,8 @@ void release(Value* self) {
 }
 
 // Freeing a result may free its operands, and theirs. The nested calls only put their object on a
-// list that the outermost one works off, so a chain of a million values needs no deeper stack than
-// one value.
+// list that the outermost one works off, so a chain of a million values needs no more stack than
+// one.
 void dealloc(PyObject* object) {
   static Value* doomed = nullptr;
   static bool freeing = false;
@@ -98,8 +102,7 @@ PyObject* raise_current() {
 }
 
 // A new object around the node that `build` returns, or null with its exception as a Python error.
-// The node is constructed in place: building it first and copying it then costs a third of an
-// addition.
+// The node is constructed in place: a copy would cost a third of an addition.
 template <class Build>
 PyObject* make(Build build) {
   Value* self = allocate();
@@ -128,8 +131,7 @@ void raise_type_error(const char* what, const char* wanted, PyObject* object) {
   Py_DECREF(name);
 }
 
-// Reads a real number: float, int, NumPy's, fractions; not str or complex. False with a Python
-// error if not.
+// Reads a real number: float, int, NumPy's, a fraction; else false, with a Python error.
 bool number(PyObject* object, const char* what, double& out) {
   static PyObject* real = nullptr;  // numbers.Real
   if (PyFloat_Check(object)) {
@@ -182,11 +184,12 @@ PyObject* div(PyObject* left, PyObject* right) {
 }
 
 PyObject* pow(PyObject* base, PyObject* exponent, PyObject* modulus) {
-  if (!is_value(base) || modulus != Py_None) {  // 2 ** x, or pow(x, 2, 5)
-    if (modulus == Py_None)
-      raise_type_error("[pow] the exponent", "a real number", exponent);
-    else
-      PyErr_SetString(PyExc_TypeError, "[pow] a modulus is not supported");
+  if (modulus != Py_None) {  // pow(x, 2, 5)
+    PyErr_SetString(PyExc_TypeError, "[pow] a modulus is not supported");
+    return nullptr;
+  }
+  if (!is_value(base)) {  // 2 ** x
+    raise_type_error("[pow] the exponent", "a real number", exponent);
     return nullptr;
   }
   double n;
@@ -229,11 +232,12 @@ PyObject* reduce(PyObject*, PyObject*) {
 // Construction and attributes
 
 int set_label(PyObject* self, PyObject* label, void*) {
-  if (label == nullptr || !PyUnicode_Check(label)) {
-    if (label == nullptr)
-      PyErr_SetString(PyExc_AttributeError, "[Value] label cannot be deleted");
-    else
-      raise_type_error("[Value] label", "a str", label);
+  if (label == nullptr) {
+    PyErr_SetString(PyExc_AttributeError, "[Value] label cannot be deleted");
+    return -1;
+  }
+  if (!PyUnicode_Check(label)) {
+    raise_type_error("[Value] label", "a str", label);
     return -1;
   }
   PyObject* copy = PyUnicode_FromObject(label);  // exactly a str: a subclass could refer back to us
@@ -290,7 +294,10 @@ int set_number(PyObject* self, PyObject* value, void* what) {
     PyErr_Format(PyExc_AttributeError, "%s cannot be deleted", static_cast<const char*>(what));
     return -1;
   }
-  return number(value, static_cast<const char*>(what), node_of(self).*field) ? 0 : -1;
+  double x;
+  if (!number(value, static_cast<const char*>(what), x)) return -1;
+  node_of(self).*field = x;
+  return 0;
 }
 
 PyObject* get_label(PyObject* self, void*) {
@@ -346,12 +353,12 @@ PyMethodDef methods[] = {
      "relu($self, /)\n--\n\nThis value where it is positive, else zero."},
     {"sigmoid", unary<scalar::sigmoid>, METH_NOARGS, "sigmoid($self, /)\n--\n\n1 / (1 + exp(-x))."},
     {"backward", backward, METH_NOARGS,
-     "backward($self, /)\n--\n\nAdd d self / d leaf to the grad of every leaf, and set the grad of "
-     "the "
-     "values between.\n\nA second call adds to the leaves again: gradients of a batch accumulate."},
+     "backward($self, /)\n--\n\n"
+     "Add d self / d leaf to the grad of every leaf, and set the grad of the values between.\n\n"
+     "A second call adds to the leaves again: gradients of a batch accumulate."},
     {"zero_grad", zero_grad, METH_NOARGS,
-     "zero_grad($self, /)\n--\n\nSet grad to zero here and in every value this one was computed "
-     "from."},
+     "zero_grad($self, /)\n--\n\n"
+     "Set grad to zero here and in every value this one was computed from."},
     {"__reduce__", reduce, METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -378,9 +385,8 @@ PyTypeObject type = [] {
   t.tp_basicsize = sizeof(Value);
   t.tp_flags = Py_TPFLAGS_DEFAULT;
   t.tp_doc =
-      "Value(data, label='')\n--\n\nA scalar in a graph of scalars: its number, and after "
-      "`backward` its "
-      "gradient.";
+      "Value(data, label='')\n--\n\n"
+      "A scalar in a graph of scalars: its number, and after `backward` its gradient.";
   t.tp_dealloc = dealloc;
   t.tp_repr = repr;
   t.tp_as_number = &as_number;

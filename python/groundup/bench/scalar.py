@@ -7,6 +7,7 @@ longer micrograd takes.
 
 from __future__ import annotations
 
+import gc
 import random
 import statistics
 import timeit
@@ -111,9 +112,14 @@ def run(pairs: int = 15) -> list[dict[str, Any]]:
         (job, network(Ours, job), network(Theirs, job)) for job in ("MLP forward", "MLP backward", "MLP both")
     ]
     results = []
-    for job, ours, theirs in jobs:
-        a, b, ratio = _paired(ours, theirs, pairs)
-        results.append({"job": job, "ours_ns": a * 1e9, "theirs_ns": b * 1e9, "ratio": ratio})
+    gc.collect()
+    gc.freeze()  # micrograd's graphs are cyclic garbage: its search should not depend on what else is there
+    try:
+        for job, ours, theirs in jobs:
+            a, b, ratio = _paired(ours, theirs, pairs)
+            results.append({"job": job, "ours_ns": a * 1e9, "theirs_ns": b * 1e9, "ratio": ratio})
+    finally:
+        gc.unfreeze()
     return results
 
 

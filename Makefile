@@ -2,6 +2,7 @@
 #
 #   make demo         train a GPT on real English with our C++ core, read what it writes, measure every op
 #   make test         the test suite            (one test: make test ARGS="tests/lm/test_ngram.py -k sums")
+#   make test-cpp     the C++ tests: what Python cannot reach, and the thread pool under ThreadSanitizer
 #   make test-peers   the tests against PyTorch, transformers, tokenizers, SciPy, scikit-learn …
 #   make sanitize     the test suite under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make lint         ruff and clang-format, checking only        (make format: mend what they find)
@@ -29,7 +30,7 @@ CXX_FILES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'tests/*.cpp' 'tests/*.
 
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-peers sanitize lint format types stubs check-stubs bench build clean
+.PHONY: help demo test test-cpp test-peers sanitize lint format types stubs check-stubs bench build clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -39,6 +40,12 @@ demo: $(VENV)/.built
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --ignore=tests/peers $(ARGS)
+
+# A development build, in which warnings are errors.
+test-cpp: $(VENV)/.requirements
+	PATH="$(abspath $(BIN)):$$PATH"; \
+	  cmake -S . -B build/cpp -G Ninja -DGROUNDUP_CPP_TESTS=ON -DPython_EXECUTABLE=$(abspath $(BIN)/python) && \
+	  cmake --build build/cpp && ctest --test-dir build/cpp --output-on-failure $(ARGS)
 
 # A peer that is missing fails here, where elsewhere it would skip.
 test-peers: $(VENV)/.peers

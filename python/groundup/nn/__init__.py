@@ -1,0 +1,73 @@
+"""Modules: parts of models with their parameters, written once over ops, so they run under both backends."""
+
+from groundup.nn import functional, init
+from groundup.nn.attention import KVCache, MultiHeadAttention
+from groundup.nn.layers import (
+    ELU,
+    GELU,
+    BatchNorm1d,
+    BatchNorm2d,
+    Dropout,
+    Embedding,
+    Flatten,
+    Identity,
+    LayerNorm,
+    LeakyReLU,
+    Linear,
+    ModuleList,
+    ReLU,
+    RMSNorm,
+    Sequential,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from groundup.nn.module import HookHandle, LoadResult, Module, Parameter
+from groundup.nn.positions import LearnedPositions, SinusoidalPositions
+from groundup.nn.transformer import (
+    MLP,
+    EncoderDecoder,
+    TransformerBlock,
+    TransformerDecoder,
+    TransformerEncoder,
+)
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "MLP",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "Dropout",
+    "Embedding",
+    "EncoderDecoder",
+    "Flatten",
+    "HookHandle",
+    "Identity",
+    "KVCache",
+    "LayerNorm",
+    "LeakyReLU",
+    "LearnedPositions",
+    "Linear",
+    "LoadResult",
+    "Module",
+    "ModuleList",
+    "MultiHeadAttention",
+    "Parameter",
+    "RMSNorm",
+    "ReLU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "SinusoidalPositions",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+    "TransformerBlock",
+    "TransformerDecoder",
+    "TransformerEncoder",
+    "functional",
+    "init",
+]

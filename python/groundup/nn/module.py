@@ -1,0 +1,309 @@
+"""Module: parameters, buffers and submodules by name, and everything that walks over them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+import groundup as gu
+from groundup import _core
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether ``value`` is a tensor of either backend."""
+    return isinstance(value, _core.Tensor) or hasattr(value, "_reference_array")
+
+
+def Parameter(data: Any, requires_grad: bool = True) -> Any:  # noqa: N802 - PyTorch's name
+    """A leaf tensor that a `Module` registers when it is set as an attribute.
+
+    Any leaf that requires a gradient is registered; this only makes ``data`` one.
+    """
+    tensor = data.detach() if is_tensor(data) else gu.tensor(data)
+    return tensor.requires_grad_(requires_grad)
+
+
+class LoadResult(NamedTuple):
+    """What `Module.load_state_dict` found to differ in names."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class HookHandle:
+    """Returned when a hook is registered; ``remove()`` takes it off again."""
+
+    def __init__(self, hooks: dict[int, Any], key: int) -> None:
+        self._hooks, self._key = hooks, key
+
+    def remove(self) -> None:
+        """Take the hook off; may be repeated."""
+        self._hooks.pop(self._key, None)
+
+
+class Module:
+    """A part of a model: subclass it, make parameters and submodules in ``__init__``, compute in ``forward``.
+
+    >>> import groundup as gu
+    >>> class Line(gu.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.slope = gu.nn.Parameter([2.0])
+    ...     def forward(self, x):
+    ...         return self.slope * x
+    >>> line = Line()
+    >>> line(gu.tensor([3.0])).item()
+    6.0
+    >>> [name for name, _ in line.named_parameters()]
+    ['slope']
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        # Plain attributes: __setattr__ below looks into them.
+        object.__setattr__(self, "training", True)
+        object.__setattr__(self, "_parameters", OrderedDict())
+        object.__setattr__(self, "_buffers", OrderedDict())
+        object.__setattr__(self, "_modules", OrderedDict())
+        object.__setattr__(self, "_forward_hooks", OrderedDict())
+        object.__setattr__(self, "_forward_pre_hooks", OrderedDict())
+
+    _parameters: OrderedDict[str, Any]
+    _buffers: OrderedDict[str, Any]
+    _modules: OrderedDict[str, Module]
+    _forward_hooks: OrderedDict[int, Callable[..., Any]]
+    _forward_pre_hooks: OrderedDict[int, Callable[..., Any]]
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the result. Call the module itself, so that hooks run."""
+        raise TypeError(f"[{type(self).__name__}] a module must define forward()")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for pre_hook in list(self._forward_pre_hooks.values()):
+            replaced = pre_hook(self, args)
+            if replaced is not None:
+                args = replaced if isinstance(replaced, tuple) else (replaced,)
+        result = self.forward(*args, **kwargs)
+        for hook in list(self._forward_hooks.values()):
+            replaced = hook(self, args, result)
+            if replaced is not None:
+                result = replaced
+        return result
+
+    # ------------------------------------------------------------------------------------------- attributes
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        registered = self.__dict__.get("_parameters")
+        if registered is None:
+            raise AttributeError(f"[{type(self).__name__}] call super().__init__() before setting {name!r}")
+        for group in (self._parameters, self._buffers, self._modules):
+            if name in group and not (group is self._buffers and is_tensor(value)):
+                del group[name]
+        if isinstance(value, Module):
+            self.__dict__.pop(name, None)
+            self._modules[name] = value
+        elif name in self._buffers:
+            self._buffers[name] = value
+        elif is_tensor(value) and value.requires_grad and value.is_leaf:
+            self.__dict__.pop(name, None)
+            self._parameters[name] = value
+        else:
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached where the instance has no such attribute.
+        for group in ("_parameters", "_buffers", "_modules"):
+            found = self.__dict__.get(group, {})
+            if name in found:
+                return found[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        for group in (self._parameters, self._buffers, self._modules):
+            if name in group:
+                del group[name]
+                return
+        object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
+
+    def register_buffer(self, name: str, tensor: Any) -> None:
+        """Keep a tensor that is saved with the model and is no parameter, such as running statistics."""
+        object.__getattribute__(self, "_buffers")[name] = tensor
+
+    def register_parameter(self, name: str, parameter: Any) -> None:
+        """Keep a parameter under a name that is no Python identifier; otherwise set an attribute."""
+        self._parameters[name] = parameter
+
+    def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> HookHandle:
+        """Call ``hook(module, args, result)`` after `forward`; what it returns, if anything, is the result."""
+        return self._register(self._forward_hooks, hook)
+
+    def register_forward_pre_hook(self, hook: Callable[[Module, tuple[Any, ...]], Any]) -> HookHandle:
+        """Call ``hook(module, args)`` before `forward`; what it returns, if anything, are the arguments."""
+        return self._register(self._forward_pre_hooks, hook)
+
+    def _register(self, hooks: OrderedDict[int, Any], hook: Any) -> HookHandle:
+        key = max(hooks, default=-1) + 1
+        hooks[key] = hook
+        return HookHandle(hooks, key)
+
+    # ------------------------------------------------------------------------------------------------ walks
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, with dotted names."""
+        seen: set[int] = set()
+
+        def walk(module: Module, name: str) -> Iterator[tuple[str, Module]]:
+            if id(module) in seen:
+                return
+            seen.add(id(module))
+            yield name, module
+            for child_name, child in module._modules.items():
+                yield from walk(child, f"{name}.{child_name}" if name else child_name)
+
+        yield from walk(self, prefix)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly below."""
+        return iter(self._modules.values())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly below, with their names."""
+        return iter(self._modules.items())
+
+    def _named(self, group: str, once: bool) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for prefix, module in self.named_modules():
+            for name, tensor in getattr(module, group).items():
+                if tensor is None or (once and id(tensor) in seen):
+                    continue
+                seen.add(id(tensor))
+                yield f"{prefix}.{name}" if prefix else name, tensor
+
+    def named_parameters(self) -> Iterator[tuple[str, Any]]:
+        """Every parameter with its dotted name; a shared (tied) one appears once."""
+        return self._named("_parameters", once=True)
+
+    def parameters(self) -> Iterator[Any]:
+        """Every parameter, each once."""
+        return (p for _, p in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Any]]:
+        """Every buffer with its dotted name."""
+        return self._named("_buffers", once=True)
+
+    def num_parameters(self) -> int:
+        """How many numbers the parameters hold, shared ones counted once."""
+        return sum(int(np.prod(p.shape)) for p in self.parameters())
+
+    def get_submodule(self, target: str) -> Module:
+        """The module of a dotted name; an AttributeError if there is none."""
+        module = self
+        for part in filter(None, target.split(".")):
+            if part not in module._modules:
+                raise AttributeError(f"[{type(self).__name__}] has no submodule {target!r}")
+            module = module._modules[part]
+        return module
+
+    def apply(self, fn: Callable[[Module], None]) -> Self:
+        """Call ``fn`` on every module, the innermost first."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    # ----------------------------------------------------------------------------------------------- states
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode (dropout drops, batch norm uses the batch) for this module and all below."""
+        for module in self.modules():
+            object.__setattr__(module, "training", mode)
+        return self
+
+    def eval(self) -> Self:
+        """Evaluation mode: the opposite of `train`."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze (False) or free every parameter."""
+        for p in self.parameters():
+            p.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget every parameter's gradient."""
+        for p in self.parameters():
+            p.grad = None
+
+    def state_dict(self) -> OrderedDict[str, Any]:
+        """Every parameter and buffer by dotted name, sharing memory with the model; tied ones under each name."""
+        state: OrderedDict[str, Any] = OrderedDict()
+        for prefix, module in self.named_modules():
+            for group in (module._parameters, module._buffers):
+                for name, tensor in group.items():
+                    if tensor is not None:
+                        state[f"{prefix}.{name}" if prefix else name] = tensor.detach()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadResult:
+        """Copy values into the parameters and buffers. Nothing is changed when anything does not fit.
+
+        Args:
+            state: tensors or arrays by name.
+            strict: refuse missing and unexpected names.
+
+        Raises:
+            KeyError: names differ and ``strict``.
+            ShapeError: a shape differs.
+        """
+        own = self.state_dict()
+        missing = [name for name in own if name not in state]
+        unexpected = [name for name in state if name not in own]
+        if strict and (missing or unexpected):
+            raise KeyError(
+                f"[load_state_dict] names must agree, but missing {missing[:5]} and unexpected {unexpected[:5]} "
+                f"({len(missing)} and {len(unexpected)} in all)"
+            )
+        matched = [(name, tensor, np.asarray(state[name])) for name, tensor in own.items() if name in state]
+        for name, tensor, value in matched:
+            if tuple(tensor.shape) != value.shape:
+                raise gu.ShapeError(
+                    f"[load_state_dict] {name} must have shape {tuple(tensor.shape)}, but got {value.shape}"
+                )
+            if value.dtype.kind not in "fiub":
+                raise gu.DTypeError(f"[load_state_dict] {name} must hold numbers, but got {value.dtype}")
+        for _, tensor, value in matched:
+            tensor.copy_(value)
+        return LoadResult(missing, unexpected)
+
+    # ------------------------------------------------------------------------------------------------- repr
+
+    def extra_repr(self) -> str:
+        """What a subclass adds between the brackets of its line."""
+        return ""
+
+    def __repr__(self) -> str:
+        return "\n".join(self._lines("", set()))
+
+    def _lines(self, label: str, seen: set[int]) -> list[str]:
+        first_time = [p for p in self.parameters() if id(p) not in seen]
+        count = sum(int(np.prod(p.shape)) for p in first_time)
+        lines = [f"{label}{type(self).__name__}({self.extra_repr()})"]
+        if count:
+            lines[0] += f"  # {count:,} parameters"
+        elif any(True for _ in self.parameters()):
+            lines[0] += "  # shared parameters"
+        seen.update(id(p) for p in self._parameters.values())
+        for name, child in self._modules.items():
+            lines += ["  " + line for line in child._lines(f"{name}: ", seen)]
+        return lines

@@ -1,6 +1,17 @@
-"""Language models, and what their losses mean."""
+"""Language models: GPT and its trainer, n-grams to beat, and what a loss means."""
 
+from groundup.lm.gpt import GPT, GPTConfig
 from groundup.lm.measure import bits_per_byte, perplexity
 from groundup.lm.ngram import NGram
+from groundup.lm.trainer import Interrupted, TrainConfig, Trainer
 
-__all__ = ["NGram", "bits_per_byte", "perplexity"]
+__all__ = [
+    "GPT",
+    "GPTConfig",
+    "Interrupted",
+    "NGram",
+    "TrainConfig",
+    "Trainer",
+    "bits_per_byte",
+    "perplexity",
+]

@@ -21,7 +21,7 @@ class MultiHeadAttention(Module):
         n_embd: C. n_head must divide it.
         causal: a token sees itself and what is before it.
         position: ``rotary`` or ``alibi`` act inside attention; anything else leaves it alone.
-        dropout: on the attention weights, in training.
+        dropout: on the result, in training; attn_dropout: on the attention weights, the same if not given.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class MultiHeadAttention(Module):
         dropout: float = 0.0,
         bias: bool = True,
         position: str = "none",
+        attn_dropout: float | None = None,
     ) -> None:
         super().__init__()
         n_kv_head = n_head if n_kv_head is None else n_kv_head
@@ -44,11 +45,12 @@ class MultiHeadAttention(Module):
             )
         self.n_embd, self.n_head, self.n_kv_head = n_embd, n_head, n_kv_head
         self.head_size = n_embd // n_head
-        self.causal, self.dropout_p, self.position = causal, dropout, position
+        self.causal, self.position = causal, position
+        self.attn_dropout = dropout if attn_dropout is None else attn_dropout
         # Queries, keys and values of all heads from one multiplication.
         self.qkv = Linear(n_embd, (n_head + 2 * n_kv_head) * self.head_size, bias=bias)
         self.proj = Linear(n_embd, n_embd, bias=bias)
-        self.resid_dropout = Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Any, memory: Any = None, mask: Any = None, cache: KVCache | None = None) -> Any:
         """Attend within ``x``, or from ``x`` to ``memory``.
@@ -58,14 +60,14 @@ class MultiHeadAttention(Module):
                 A padding mask [B, S] is given as ``mask[:, None, None, :]``.
             cache: keys and values of earlier tokens; ``x`` then holds only the new ones.
         """
-        dropout = self.dropout_p if self.training else 0.0
+        dropout = self.attn_dropout if self.training else 0.0
         if memory is None and mask is None and cache is None and dropout == 0 and self.position != "rotary":
             # The common case: no copy between the multiplication and the kernel.
             slopes = gu.alibi_slopes(self.n_head).to(x.dtype) if self.position == "alibi" else None
             heads = gu.attention(
                 self.qkv(x), self.n_head, self.n_kv_head, is_causal=self.causal, slopes=slopes
             )
-            return self.resid_dropout(self.proj(heads))
+            return self.dropout(self.proj(heads))
         q, k, v = self._project(x, memory)  # [B, H, T, D], [B, Hkv, S, D], [B, Hkv, S, D]
         start = 0 if cache is None else cache.length
         if self.position == "rotary":
@@ -78,7 +80,7 @@ class MultiHeadAttention(Module):
             q, k, v, mask, dropout, is_causal=False, enable_gqa=self.n_kv_head != self.n_head
         )
         heads = heads.transpose(1, 2).reshape(x.shape[0], T, self.n_embd)
-        return self.resid_dropout(self.proj(heads))
+        return self.dropout(self.proj(heads))
 
     def _project(self, x: Any, memory: Any) -> tuple[Any, Any, Any]:
         H, K, D = self.n_head, self.n_kv_head, self.head_size

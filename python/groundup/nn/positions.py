@@ -19,7 +19,10 @@ SCHEMES = ("learned", "sinusoidal", "rotary", "alibi", "none")
 
 
 class LearnedPositions(Module):
-    """A row of a learned table for each position. Shapes: x [B, T, C] -> the same; weight [n_positions, C]."""
+    """A row of a learned table for each position.
+
+    Shapes: x [B, T, C] -> the same; weight [n_positions, C].
+    """
 
     def __init__(self, n_positions: int, n_embd: int, std: float = 0.02) -> None:
         super().__init__()
@@ -36,7 +39,10 @@ class LearnedPositions(Module):
 
 
 class SinusoidalPositions(Module):
-    """Sines and cosines of geometrically spaced wavelengths (Vaswani et al., 2017). Shapes: x [B, T, C] -> the same."""
+    """Sines and cosines of geometrically spaced wavelengths (Vaswani et al., 2017).
+
+    Shapes: x [B, T, C] -> the same.
+    """
 
     def __init__(self, n_embd: int) -> None:
         super().__init__()

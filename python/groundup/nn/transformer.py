@@ -1,4 +1,4 @@
-"""Transformers: blocks of attention and MLP with residuals and norms; as decoder, encoder, and both together."""
+"""Transformers: blocks of attention and MLP with residuals and norms; as decoder, encoder, and both."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ class TransformerBlock(Module):
         bias: bool = True,
         position: str = "none",
         cross: bool = False,
+        attn_dropout: float | None = None,
     ) -> None:
         super().__init__()
         if norm not in NORMS:
@@ -80,7 +81,9 @@ class TransformerBlock(Module):
         make_norm = NORMS[norm]
         self.pre_norm = pre_norm
         self.ln_1 = make_norm(n_embd, eps=norm_eps)
-        self.attn = MultiHeadAttention(n_embd, n_head, n_kv_head, causal, dropout, bias, position)
+        self.attn = MultiHeadAttention(
+            n_embd, n_head, n_kv_head, causal, dropout, bias, position, attn_dropout
+        )
         self.ln_cross = make_norm(n_embd, eps=norm_eps) if cross else None
         self.cross = MultiHeadAttention(n_embd, n_head, n_kv_head, False, dropout, bias) if cross else None
         self.ln_2 = make_norm(n_embd, eps=norm_eps)

@@ -3,7 +3,7 @@
 from groundup.lm.gpt import GPT, GPTConfig
 from groundup.lm.measure import bits_per_byte, perplexity
 from groundup.lm.ngram import NGram
-from groundup.lm.trainer import Interrupted, TrainConfig, Trainer
+from groundup.lm.trainer import Interrupted, TrainConfig, Trainer, run_settings
 
 __all__ = [
     "GPT",
@@ -14,4 +14,5 @@ __all__ = [
     "Trainer",
     "bits_per_byte",
     "perplexity",
+    "run_settings",
 ]

@@ -34,7 +34,7 @@ import numpy as np
 import groundup as gu
 from groundup import safetensors
 from groundup.data import TokenStream
-from groundup.files import JsonlWriter, read_jsonl, remove_partials
+from groundup.files import JsonlWriter, parse_json, read_jsonl, remove_partials
 from groundup.lm.gpt import GPT
 
 STATE_FILE = "training.safetensors"
@@ -83,7 +83,9 @@ class TrainConfig:
         if step <= self.warmup:
             return self.lr * step / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.lr * (self.final_lr + (1 - self.final_lr) * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+        return self.lr * (
+            self.final_lr + (1 - self.final_lr) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        )
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the run was asked to stop and its checkpoint is written
@@ -136,7 +138,10 @@ class Trainer:
         decays = [p for p in model.parameters() if len(p.shape) >= 2]
         others = [p for p in model.parameters() if len(p.shape) < 2]  # biases and norms are not decayed
         self.optimizer = gu.optim.AdamW(
-            [{"params": decays, "weight_decay": self.config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+            [
+                {"params": decays, "weight_decay": self.config.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
             lr=self.config.lr,
             betas=self.config.betas,
         )
@@ -145,7 +150,9 @@ class Trainer:
 
     # ----------------------------------------------------------------------------------------------- the run
 
-    def run(self, on_step: Callable[[dict[str, Any]], None] | None = None, progress: bool | None = None) -> list[dict[str, Any]]:
+    def run(
+        self, on_step: Callable[[dict[str, Any]], None] | None = None, progress: bool | None = None
+    ) -> list[dict[str, Any]]:
         """Train up to ``config.steps``; returns every record of the log.
 
         Args:
@@ -161,7 +168,9 @@ class Trainer:
         show = sys.stderr.isatty() if progress is None else progress
         with JsonlWriter(self.folder / "metrics.jsonl") as log, _stop_on_interrupt() as stopped:
             log.truncate_after(self.step)
-            with tqdm(total=config.steps, initial=self.step, disable=not show, unit="step", leave=False) as bar:
+            with tqdm(
+                total=config.steps, initial=self.step, disable=not show, unit="step", leave=False
+            ) as bar:
                 while self.step < config.steps:
                     record = self._train_step()
                     last = self.step == config.steps
@@ -246,7 +255,11 @@ class Trainer:
 
     def _identity(self) -> dict[str, Any]:
         """What must not differ between a run and its resumption."""
-        fixed = {k: v for k, v in dataclasses.asdict(self.config).items() if k not in ("eval_every", "save_every", "eval_windows")}
+        fixed = {
+            k: v
+            for k, v in dataclasses.asdict(self.config).items()
+            if k not in ("eval_every", "save_every", "eval_windows")
+        }
         digest = hashlib.sha256()
         for stream in (self.train_stream, self.val_stream):
             digest.update(np.ascontiguousarray(stream.ids))
@@ -265,7 +278,9 @@ class Trainer:
             for name, value in state.items():
                 arrays[f"optimizer.{index}.{name}"] = np.asarray(value)
         about = {**self._identity(), "step": self.step, "rng": list(gu.get_rng_state())}
-        safetensors.save_file(arrays, self.folder / STATE_FILE, {"format": "pt", "groundup": json.dumps(about)})
+        safetensors.save_file(
+            arrays, self.folder / STATE_FILE, {"format": "pt", "groundup": json.dumps(about)}
+        )
 
     def _save_model(self) -> None:
         self.model.write_files(self.folder)
@@ -276,18 +291,13 @@ class Trainer:
         def fail(message: str) -> ValueError:
             return ValueError(f"[train] {path}: {message}")
 
-        header = safetensors.read_header(path)
-        try:
-            about = json.loads(header.metadata["groundup"])
-            step, rng = about["step"], about["rng"]
-            identity = {name: about[name] for name in self._identity()}
-        except (KeyError, TypeError, ValueError):
-            raise fail("must be a checkpoint of groundup's trainer, but its metadata is not") from None
+        about = _about(path)
         for name, value in self._identity().items():
-            if identity[name] != value:
-                raise fail(f"{name} must be what the run began with: {_difference(identity[name], value)}")
-        if not isinstance(step, int) or not 0 < step <= self.config.steps:
-            raise fail(f"step must be in 1 to {self.config.steps}, but got {step!r}")
+            if about[name] != value:
+                raise fail(f"{name} must be what the run began with: {_difference(about[name], value)}")
+        step, rng = about["step"], about["rng"]
+        if not 0 < step <= self.config.steps:
+            raise fail(f"step must be in 1 to {self.config.steps}, but got {step}")
         arrays = safetensors.load_file(path)
         weights = {name[6:]: a for name, a in arrays.items() if name.startswith("model.")}
         optimizer: dict[int, dict[str, Any]] = {}
@@ -302,7 +312,7 @@ class Trainer:
             )
         except (KeyError, ValueError, TypeError) as error:
             raise fail(str(error)) from None
-        gu.set_rng_state((int(rng[0]), int(rng[1])))
+        gu.set_rng_state((rng[0], rng[1]))
         self.step = step
 
     def draw(self, records: list[dict[str, Any]]) -> Path | None:
@@ -324,11 +334,45 @@ class Trainer:
             [r["step"] for r in evaluated], [r["val_loss"] for r in evaluated],
             color="#D55E00", marker="o", markersize=4, linestyle="--", label="validation",
         )  # fmt: skip
-        axes.set(xlabel="step", ylabel="loss, nats a token", title=f"validation loss {evaluated[-1]['val_loss']:.3f}")
+        axes.set(
+            xlabel="step",
+            ylabel="loss, nats a token",
+            title=f"validation loss {evaluated[-1]['val_loss']:.3f}",
+        )
         axes.legend()
         path = self.folder / "loss.png"
         figure.savefig(path)
         return path
+
+
+def run_settings(folder: str | Path) -> dict[str, Any] | None:
+    """How the run in ``folder`` was set up: ``model``, ``train`` and ``context``; None before its first checkpoint.
+
+    Raises:
+        ValueError: the checkpoint is damaged.
+    """
+    path = Path(folder) / STATE_FILE
+    if not path.exists():
+        return None
+    return _about(path)
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """The trainer's own part of a checkpoint's header."""
+    header = safetensors.read_header(path)
+    if "groundup" not in header.metadata:
+        raise ValueError(
+            f"[train] {path}: must be a checkpoint of groundup's trainer, but its header does not say so"
+        )
+    about = parse_json(header.metadata["groundup"], where=str(path))
+    kinds = {"model": dict, "train": dict, "context": int, "data": str, "step": int, "rng": list}
+    for name, kind in kinds.items():
+        if not isinstance(about, dict) or type(about.get(name)) is not kind:
+            raise ValueError(f"[train] {path}: {name} must be a {kind.__name__}, but the header has none")
+    rng = about["rng"]
+    if len(rng) != 2 or not all(type(n) is int and 0 <= n < 2**64 for n in rng):
+        raise ValueError(f"[train] {path}: rng must be two unsigned 64-bit ints, but got {rng!r}")
+    return about  # type: ignore[no-any-return]
 
 
 def _difference(before: Any, now: Any) -> str:

@@ -62,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except KeyboardInterrupt:
-        print("groundup: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"groundup {args.command}: {str(stop) or 'interrupted'}", file=sys.stderr)
         return 130
     except (OSError, ValueError, TypeError, LookupError, ImportError, MemoryError) as error:
         if os.environ.get("GROUNDUP_TRACEBACK"):

@@ -88,11 +88,11 @@ class TrainConfig:
         )
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: the run was asked to stop and its checkpoint is written
+class Interrupted(KeyboardInterrupt):
     """Ctrl-C: the checkpoint of ``step`` is written."""
 
     def __init__(self, step: int) -> None:
-        super().__init__(f"interrupted after step {step}; the checkpoint is written")
+        super().__init__(f"interrupted after step {step}; its checkpoint is written, continue with --resume")
         self.step = step
 
 

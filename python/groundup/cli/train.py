@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,35 +108,29 @@ def run(args: argparse.Namespace) -> int:
     train_config = lm.TrainConfig(**{
         name: setting(name, "train", name, default) for name, default in TRAIN.items()
     })  # fmt: skip
-    return train(
-        args.out, tokenizer, train_text, val_text, model_config, train_config, args.resume, args.overwrite
-    )
+    train(args.out, tokenizer, train_text, val_text, model_config, train_config, args.resume, args.overwrite)
+    print(f"model in {args.out}; try: groundup generate {args.out} --prompt 'The '")
+    return 0
 
 
 def train(
     folder: Path, tokenizer: CharTokenizer, train_text: str, val_text: str, model_config: lm.GPTConfig,
     train_config: lm.TrainConfig, resume: bool = False, overwrite: bool = False,
-) -> int:  # fmt: skip
-    """Make, train and report a model; the exit code is 130 after Ctrl-C."""
+) -> float:  # fmt: skip
+    """Make, train and report a model; its validation loss in nats a token."""
     import groundup as gu
 
     gu.manual_seed(train_config.seed)
     model = lm.GPT(model_config)
-    val_ids = tokenizer.encode(val_text)
+    train_ids, val_ids = tokenizer.encode(train_text), tokenizer.encode(val_text)
     trainer = lm.Trainer(
-        model,
-        tokenizer.encode(train_text),
-        val_ids,
-        folder,
-        train_config,
-        tokenizer,
-        resume=resume,
-        overwrite=overwrite,
+        model, train_ids, val_ids, folder, train_config, tokenizer, resume=resume, overwrite=overwrite
     )
     tokens = train_config.batch * train_config.accumulate * model_config.n_positions
     print(
         f"{model.num_parameters():,} parameters, {len(train_text):,} characters to learn, {tokens:,} tokens a step, "
-        f"{gu.num_threads()} threads, backend {gu.config()['backend']}"
+        f"{gu.num_threads()} threads, backend {gu.config()['backend']}",
+        flush=True,
     )
     if trainer.step:
         print(f"resuming after step {trainer.step}")
@@ -147,17 +140,10 @@ def train(
             line = f"step {record['step']:6}  loss {record['loss']:.4f}  validation {record['val_loss']:.4f}"
             print(f"{line}  {record['seconds'] * 1000:.1f} ms a step", flush=True)
 
-    try:
-        records = trainer.run(report)
-    except lm.Interrupted as stop:
-        print(f"groundup train: {stop}; continue with --resume", file=sys.stderr)
-        return 130
-    nats = records[-1]["val_loss"]
+    records = trainer.run(report)
+    nats = float(records[-1]["val_loss"])
     bits = lm.bits_per_byte(nats, tokens=len(val_ids) - 1, n_bytes=len(val_text.encode("utf-8")))
-    print(
-        f"validation: {nats:.4f} nats a token, perplexity {lm.perplexity(nats):.2f}, {bits:.3f} bits a byte\n"
-        f"model in {folder}; try: groundup generate {folder} --prompt 'The '"
-    )
+    print(f"validation: {nats:.4f} nats a token, perplexity {lm.perplexity(nats):.2f}, {bits:.3f} bits a byte")
     if not (folder / "loss.png").exists():
         print('for a picture of the losses: pip install "groundup[plot]"')
-    return 0
+    return nats

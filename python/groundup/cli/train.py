@@ -143,7 +143,9 @@ def train(
     records = trainer.run(report)
     nats = float(records[-1]["val_loss"])
     bits = lm.bits_per_byte(nats, tokens=len(val_ids) - 1, n_bytes=len(val_text.encode("utf-8")))
-    print(f"validation: {nats:.4f} nats a token, perplexity {lm.perplexity(nats):.2f}, {bits:.3f} bits a byte")
+    print(
+        f"validation: {nats:.4f} nats a token, perplexity {lm.perplexity(nats):.2f}, {bits:.3f} bits a byte"
+    )
     if not (folder / "loss.png").exists():
         print('for a picture of the losses: pip install "groundup[plot]"')
     return nats

@@ -1,0 +1,1 @@
+"""Measurements: ops against their references (`ops`), whole jobs against other libraries (`peers`)."""

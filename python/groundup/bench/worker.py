@@ -1,0 +1,39 @@
+"""One side of a job: ``python -m groundup.bench.worker JOB SIDE FOLDER THREADS``; see `groundup.bench.peers`.
+
+Prints its answer once, then a reply to each line on standard input: ``run`` times one repetition, ``memory`` tells
+the most memory that this process has used.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from groundup.bench import jobs
+
+
+def main() -> None:
+    """Set the side up, then obey."""
+    job, side, folder, threads = sys.argv[1:]
+    replies = sys.stdout
+    sys.stdout = sys.stderr  # a library that prints must not disturb the protocol
+    repetition = getattr(jobs, job)(side, Path(folder), int(threads))
+    answer = repetition()
+    for _ in range(2):
+        repetition()  # caches, compilers and clocks settle
+    print(json.dumps({"answer": answer}), file=replies, flush=True)
+    for line in sys.stdin:
+        if line.strip() == "run":
+            start = time.perf_counter()
+            repetition()
+            print(json.dumps({"seconds": time.perf_counter() - start}), file=replies, flush=True)
+        else:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(json.dumps({"peak_mb": peak}), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()

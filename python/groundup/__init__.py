@@ -45,6 +45,36 @@ from groundup.random import get_rng_state, manual_seed, set_rng_state  # noqa: E
 
 __version__ = "0.1.0"
 
+# What is here by name; ops, submodules and a few heavier things come through __getattr__.
+__all__ = [
+    "DTypeError",
+    "ShapeError",
+    "anomaly",
+    "as_tensor",
+    "backend",
+    "bfloat16",
+    "bool_",
+    "config",
+    "dtype",
+    "empty_cache",
+    "enable_grad",
+    "float32",
+    "float64",
+    "from_numpy",
+    "get_rng_state",
+    "int64",
+    "is_grad_enabled",
+    "manual_seed",
+    "memory_stats",
+    "no_grad",
+    "num_threads",
+    "ops",
+    "reset_peak_memory",
+    "set_num_threads",
+    "set_rng_state",
+    "tensor",
+]
+
 #: Imported when first used, so that importing groundup stays cheap.
 _SUBMODULES = (
     "bench", "cli", "data", "files", "infer", "lm", "nn", "optim", "reference", "safetensors", "scalar", "text",

@@ -48,7 +48,7 @@ class backend:  # noqa: N801 - read as a function: gu.backend("numpy")
 
 
 def _switch(name: str) -> None:
-    global _current
+    global _current  # noqa: PLW0603 - the one switch of the process
     if name != _current:
         from groundup import ops
 

@@ -5,8 +5,8 @@ The function returns numbers that all sides must agree on, so that only equal wo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,19 +14,18 @@ import numpy as np
 Repetition = Callable[[], Any]
 
 
-def gpt_small(side: str, folder: Path, threads: int) -> Repetition:
+def gpt_small(side: str, threads: int) -> Repetition:
     """A training step of 4 layers, 4 heads, 128 channels, context 64, batch 12, vocabulary 65."""
-    return _gpt(side, folder, threads, layers=4, heads=4, channels=128, context=64, batch=12, steps=10)
+    return _gpt(side, threads, layers=4, heads=4, channels=128, context=64, batch=12, steps=10)
 
 
-def gpt_large(side: str, folder: Path, threads: int) -> Repetition:
+def gpt_large(side: str, threads: int) -> Repetition:
     """A training step of 6 layers, 6 heads, 384 channels, context 256, batch 16, vocabulary 65."""
-    return _gpt(side, folder, threads, layers=6, heads=6, channels=384, context=256, batch=16, steps=1)
+    return _gpt(side, threads, layers=6, heads=6, channels=384, context=256, batch=16, steps=1)
 
 
 def _gpt(
     side: str,
-    folder: Path,
     threads: int,
     layers: int,
     heads: int,
@@ -92,12 +91,12 @@ def _gpt(
     return repetition
 
 
-def adamw_large(side: str, folder: Path, threads: int) -> Repetition:
+def adamw_large(side: str, threads: int) -> Repetition:
     """An AdamW step over 10 million parameters in 20 tensors."""
     return _adamw(side, threads, [(1000, 500)] * 20)
 
 
-def adamw_many(side: str, folder: Path, threads: int) -> Repetition:
+def adamw_many(side: str, threads: int) -> Repetition:
     """An AdamW step over 1,000 tensors of 64 elements."""
     return _adamw(side, threads, [(64,)] * 1000)
 
@@ -135,7 +134,7 @@ def _adamw(side: str, threads: int, shapes: list[tuple[int, ...]]) -> Repetition
     return repetition
 
 
-def scalar_mlp(side: str, folder: Path, threads: int) -> Repetition:
+def scalar_mlp(side: str, threads: int) -> Repetition:  # noqa: ARG001 - one thread is all it has
     """Forward and backward of a 3–16–16–1 network of scalar values over 4 samples."""
     if side == "groundup":
         from groundup.scalar import Value
@@ -146,7 +145,7 @@ def scalar_mlp(side: str, folder: Path, threads: int) -> Repetition:
     samples = rng.standard_normal((4, 3)).tolist()
     layers = [
         [[Value(w) for w in row] for row in rng.standard_normal((n_out, n_in + 1)).tolist()]
-        for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)
+        for n_in, n_out in itertools.pairwise(sizes)
     ]
 
     def repetition() -> Any:

@@ -41,9 +41,8 @@ def _cast(value: Any) -> Any:
 def _shapes(call: Sample) -> str:
     parts = []
     for value in (*call.args, *call.kwargs.values()):
-        for v in value if isinstance(value, list) else [value]:
-            if isinstance(v, np.ndarray):
-                parts.append("×".join(map(str, v.shape)) or "scalar")
+        arrays = [v for v in (value if isinstance(value, list) else [value]) if isinstance(v, np.ndarray)]
+        parts += ["×".join(map(str, v.shape)) or "scalar" for v in arrays]
     return ", ".join(parts)
 
 

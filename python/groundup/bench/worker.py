@@ -1,4 +1,4 @@
-"""One side of a job: ``python -m groundup.bench.worker JOB SIDE FOLDER THREADS``; see `groundup.bench.peers`.
+"""One side of a job: ``python -m groundup.bench.worker JOB SIDE THREADS``; see `groundup.bench.peers`.
 
 Prints its answer once, then a reply to each line on standard input: ``run`` times one repetition, ``memory`` tells
 the most memory that this process has used.
@@ -10,17 +10,16 @@ import json
 import resource
 import sys
 import time
-from pathlib import Path
 
 from groundup.bench import jobs
 
 
 def main() -> None:
     """Set the side up, then obey."""
-    job, side, folder, threads = sys.argv[1:]
+    job, side, threads = sys.argv[1:]
     replies = sys.stdout
     sys.stdout = sys.stderr  # a library that prints must not disturb the protocol
-    repetition = getattr(jobs, job)(side, Path(folder), int(threads))
+    repetition = getattr(jobs, job)(side, int(threads))
     answer = repetition()
     for _ in range(2):
         repetition()  # caches, compilers and clocks settle

@@ -6,7 +6,7 @@ What a run folder holds:
 | --- | --- |
 | ``config.json``, ``model.safetensors``, ``tokenizer.json`` | the model; a Hugging Face folder |
 | ``training.safetensors`` | everything a resumed run needs, in one file that is replaced whole |
-| ``metrics.jsonl`` | one JSON object a step: ``step``, ``loss``, ``lr``, ``grad_norm``, ``seconds``; ``val_loss`` where evaluated |
+| ``metrics.jsonl`` | an object a step: ``step``, ``loss``, ``lr``, ``grad_norm``, ``seconds``, at times ``val_loss`` |
 | ``loss.png`` | the two curves, if matplotlib is installed |
 
 The batch of a step, its learning rate and its dropout masks depend on the seed and the step alone. So a run that
@@ -394,7 +394,7 @@ def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
         yield asked.is_set
         return
 
-    def handler(number: int, frame: Any) -> None:
+    def handler(*_: object) -> None:
         if asked.is_set():
             raise KeyboardInterrupt
         asked.set()

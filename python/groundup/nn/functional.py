@@ -1,4 +1,4 @@
-"""Ops under the names of ``torch.nn.functional``: ``F.softmax``, ``F.cross_entropy`` … Each is the op of ``groundup``."""
+"""Ops under the names of ``torch.nn.functional``, such as ``F.softmax``; each is the op of ``groundup``."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Module:
     _forward_hooks: OrderedDict[int, Callable[..., Any]]
     _forward_pre_hooks: OrderedDict[int, Callable[..., Any]]
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - subclasses use them
         """Compute the result. Call the module itself, so that hooks run."""
         raise TypeError(f"[{type(self).__name__}] a module must define forward()")
 

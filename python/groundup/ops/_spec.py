@@ -88,9 +88,8 @@ class Spec:
     @property
     def signature(self) -> str:
         """Name, parameters and defaults."""
-        parts = []
-        for p in inspect.signature(self.forward).parameters.values():
-            parts.append(p.name if p.default is p.empty else f"{p.name}={p.default!r}")
+        parameters = inspect.signature(self.forward).parameters.values()
+        parts = [p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters]
         return f"{self.name}({', '.join(parts)})"
 
     @property

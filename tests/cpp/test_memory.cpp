@@ -218,7 +218,8 @@ TEST(threads_share_it) {
   CHECK(memory_stats().live == before.live);
 }
 
-// AddressSanitizer's own allocator may be locked in the child of such a fork; ours is what is tested.
+// AddressSanitizer's own allocator may be locked in the child of such a fork; ours is what is
+// tested.
 #if !defined(__SANITIZE_ADDRESS__)
 TEST(fork_while_another_thread_allocates) {
   std::atomic<bool> stop{false};

@@ -1,5 +1,5 @@
-// cross_entropy: how surprised a distribution of logits is by the class that came; log-softmax and negative
-// log-likelihood in one pass.
+// cross_entropy: how surprised a distribution of logits is by the class that came; log-softmax and
+// negative log-likelihood in one pass.
 //   loss_r = log sum_v exp(x_rv) - x_ry
 
 #include "kernels/cross_entropy.hpp"
@@ -18,15 +18,15 @@ void check_targets(const Tensor& target, int64_t V, int64_t ignore_index) {
   const int64_t* y = target.data<int64_t>();
   for (int64_t i = 0; i < target.size(); ++i)
     if ((y[i] < 0 || y[i] >= V) && y[i] != ignore_index)
-      fail<IndexError>("[cross_entropy] target must be in 0 to ", V - 1, " or ignore_index ", ignore_index,
-                       ", but got ", y[i], " at position ", i);
+      fail<IndexError>("[cross_entropy] target must be in 0 to ", V - 1, " or ignore_index ",
+                       ignore_index, ", but got ", y[i], " at position ", i);
 }
 
 }  // namespace
 
-static Tensor cross_entropy(const Tensor& x, const Tensor& target, const std::optional<Tensor>& weight,
-                            int64_t ignore_index, const std::string& reduction,
-                            double label_smoothing) {
+static Tensor cross_entropy(const Tensor& x, const Tensor& target,
+                            const std::optional<Tensor>& weight, int64_t ignore_index,
+                            const std::string& reduction, double label_smoothing) {
   // x [N, V], target [N] -> a scalar, or [N] with reduction 'none'
   if (x.dim() != 2) fail<ShapeError>("[cross_entropy] x must be [N, V], but got shape ", x.shape());
   int64_t N = x.size(0), V = x.size(1);
@@ -34,16 +34,20 @@ static Tensor cross_entropy(const Tensor& x, const Tensor& target, const std::op
     fail<ShapeError>("[cross_entropy] target must have shape (", N, ",), but got ", target.shape());
   if (target.dtype() != DType::int64)
     fail<DTypeError>("[cross_entropy] target must be int64, but got ", name(target.dtype()));
-  if (V == 0) fail<ShapeError>("[cross_entropy] x must have at least one class, but got shape ", x.shape());
+  if (V == 0)
+    fail<ShapeError>("[cross_entropy] x must have at least one class, but got shape ", x.shape());
   if (weight && weight->shape() != Shape{V})
-    fail<ShapeError>("[cross_entropy] weight must have shape (", V, ",), but got ", weight->shape());
+    fail<ShapeError>("[cross_entropy] weight must have shape (", V, ",), but got ",
+                     weight->shape());
   if (weight && weight->dtype() != x.dtype())
     fail<DTypeError>("[cross_entropy] weight must be ", name(x.dtype()), " like x, but got ",
                      name(weight->dtype()));
   if (reduction != "mean" && reduction != "sum" && reduction != "none")
-    fail<ValueError>("[cross_entropy] reduction must be 'mean', 'sum' or 'none', but got '", reduction, "'");
+    fail<ValueError>("[cross_entropy] reduction must be 'mean', 'sum' or 'none', but got '",
+                     reduction, "'");
   if (!(label_smoothing >= 0 && label_smoothing <= 1))
-    fail<ValueError>("[cross_entropy] label_smoothing must be in 0 to 1, but got ", label_smoothing);
+    fail<ValueError>("[cross_entropy] label_smoothing must be in 0 to 1, but got ",
+                     label_smoothing);
   check_targets(target, V, ignore_index);
 
   kernels::CrossEntropyOptions options{ignore_index, label_smoothing};
@@ -54,11 +58,12 @@ static Tensor cross_entropy(const Tensor& x, const Tensor& target, const std::op
   with_float(x.dtype(), "cross_entropy", [&](auto zero) {
     using T = decltype(zero);
     const T* w = class_weight.defined() ? class_weight.data<T>() : nullptr;
-    kernels::cross_entropy<T>(x.data<T>(), target.data<int64_t>(), w, losses.data<T>(), lse.data<T>(), N, V,
-                              options);
+    kernels::cross_entropy<T>(x.data<T>(), target.data<int64_t>(), w, losses.data<T>(),
+                              lse.data<T>(), N, V, options);
     if (reduction == "none") return;
     if (reduction == "mean")
-      total_weight = kernels::cross_entropy_total_weight<T>(target.data<int64_t>(), w, N, ignore_index);
+      total_weight =
+          kernels::cross_entropy_total_weight<T>(target.data<int64_t>(), w, N, ignore_index);
     double sum = 0;
     for (int64_t r = 0; r < N; ++r) sum += losses.data<T>()[r];
     result = Tensor::scalar(static_cast<T>(sum / total_weight));
@@ -66,8 +71,8 @@ static Tensor cross_entropy(const Tensor& x, const Tensor& target, const std::op
 
   return record(
       "cross_entropy", result, {x},
-      [x = Saved(x), target = Saved(target), class_weight = Saved(class_weight), lse, options, total_weight,
-       each = reduction == "none", N, V](const Tensor& dy, const Needs&) {
+      [x = Saved(x), target = Saved(target), class_weight = Saved(class_weight), lse, options,
+       total_weight, each = reduction == "none", N, V](const Tensor& dy, const Needs&) {
         Tensor dx = Tensor::empty({N, V}, dy.dtype());
         with_float(dy.dtype(), "cross_entropy", [&](auto zero) {
           using T = decltype(zero);

@@ -13,7 +13,8 @@ struct NormRows {
   int64_t R, C, axes;
 };
 
-inline NormRows norm_rows(const char* op, const Tensor& x, const std::vector<int64_t>& normalized_shape) {
+inline NormRows norm_rows(const char* op, const Tensor& x,
+                          const std::vector<int64_t>& normalized_shape) {
   const Shape& shape = x.shape();
   size_t axes = normalized_shape.size();
   if (axes == 0 || axes > shape.size() ||
@@ -29,7 +30,8 @@ inline Tensor norm_parameter(const char* op, const char* name, const std::option
                              const std::vector<int64_t>& normalized_shape, DType dtype) {
   if (!p) return {};
   if (p->shape() != normalized_shape)
-    fail<ShapeError>("[", op, "] ", name, " must have shape ", normalized_shape, ", but got ", p->shape());
+    fail<ShapeError>("[", op, "] ", name, " must have shape ", normalized_shape, ", but got ",
+                     p->shape());
   if (p->dtype() != dtype)
     fail<DTypeError>("[", op, "] ", name, " must be ", gu::name(dtype), " like x, but got ",
                      gu::name(p->dtype()));

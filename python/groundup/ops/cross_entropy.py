@@ -26,7 +26,9 @@ def _log_softmax(x: Array) -> Array:
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def _distribution(x: Array, target: Array, weight: Array | None, ignore_index: int, smoothing: float) -> Array:
+def _distribution(
+    x: Array, target: Array, weight: Array | None, ignore_index: int, smoothing: float
+) -> Array:
     """What each row is compared with: mostly its class, times the classes' weights; zero where ignored."""
     N, V = x.shape
     counted = target != ignore_index  # N
@@ -85,7 +87,9 @@ def check(
     require(x.ndim == 2, ShapeError, f"[cross_entropy] x must be [N, V], but got shape {x.shape}")
     N, V = x.shape
     require(
-        target.shape == (N,), ShapeError, f"[cross_entropy] target must have shape ({N},), but got {target.shape}"
+        target.shape == (N,),
+        ShapeError,
+        f"[cross_entropy] target must have shape ({N},), but got {target.shape}",
     )
     require(
         target.dtype == np.int64, DTypeError, f"[cross_entropy] target must be int64, but got {target.dtype}"

@@ -63,7 +63,9 @@ def check(
 
 def samples(rng: np.random.Generator) -> Iterable[Sample]:
     yield sample(rng.standard_normal((5, 24)), (24,), rng.standard_normal(24), rng.standard_normal(24))
-    yield sample(rng.standard_normal((3, 7, 73)) + 2.0, (73,), rng.standard_normal(73), rng.standard_normal(73))
+    yield sample(
+        rng.standard_normal((3, 7, 73)) + 2.0, (73,), rng.standard_normal(73), rng.standard_normal(73)
+    )
     yield sample(rng.standard_normal((4, 6, 5)), (6, 5), rng.standard_normal((6, 5)))
     yield sample(rng.standard_normal((17, 3)), 3, eps=1e-3)
     yield sample(rng.standard_normal((0, 8)), (8,), rng.standard_normal(8), rng.standard_normal(8))

@@ -1,0 +1,412 @@
+"""Attention: each query takes the mean of the values, weighed by how well their keys answer it.
+
+``fused_attention`` takes queries, keys and values apart, ``packed_attention`` as one matrix product leaves them.
+Neither keeps the Tq × Tk matrix of weights that these references write out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from groundup import ops
+from groundup.ops._spec import (
+    Array,
+    Bad,
+    Cost,
+    DTypeError,
+    Example,
+    Sample,
+    ShapeError,
+    Spec,
+    nbytes,
+    require,
+    sample,
+)
+
+
+def weights(
+    query: Array, key: Array, mask: Array | None, is_causal: bool, scale: float | None, slopes: Array | None
+) -> Array:
+    """softmax(scale q·k + bias) over the keys that a query may see: [B, H, Tq, Tk]."""
+    (Tq, D), Tk = query.shape[-2:], key.shape[-2]
+    key = np.repeat(key, query.shape[1] // key.shape[1], axis=1)  # B,H,Tk,D
+    scale = 1 / math.sqrt(D) if scale is None else scale
+    scores = query @ key.swapaxes(-1, -2) * query.dtype.type(scale)  # B,H,Tq,Tk
+    # The last query stands at the last key, as with a cache of earlier keys.
+    distance = np.arange(Tk) - (np.arange(Tq)[:, None] + Tk - Tq)  # Tq,Tk; positive is the future
+    if slopes is not None:
+        scores = scores - slopes[:, None, None] * np.abs(distance).astype(scores.dtype)
+    if mask is not None:
+        scores = np.where(mask, scores, -np.inf) if mask.dtype == np.bool_ else scores + mask
+    if is_causal:
+        scores = np.where(distance <= 0, scores, -np.inf)
+    highest = scores.max(axis=-1, keepdims=True, initial=-np.inf)
+    e = np.exp(scores - np.where(np.isneginf(highest), 0, highest))
+    total = e.sum(axis=-1, keepdims=True)
+    return (e / np.where(total == 0, 1, total)).astype(query.dtype)  # a query that sees nothing gets zeros
+
+
+def fused_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    slopes: Array | None = None,
+) -> Array:
+    w = weights(query, key, mask, is_causal, scale, slopes)  # B,H,Tq,Tk
+    return w @ np.repeat(value, query.shape[1] // value.shape[1], axis=1)  # B,H,Tq,Dv
+
+
+def fused_attention_backward(
+    dy: Array,
+    y: Array,
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    slopes: Array | None = None,
+) -> tuple[Array | None, ...]:
+    groups = query.shape[1] // key.shape[1]
+    w = weights(query, key, mask, is_causal, scale, slopes)
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    dv = w.swapaxes(-1, -2) @ dy  # B,H,Tk,Dv
+    dw = dy @ np.repeat(value, groups, axis=1).swapaxes(-1, -2)  # B,H,Tq,Tk
+    dscores = w * (dw - (dw * w).sum(axis=-1, keepdims=True)) * query.dtype.type(scale)
+    dq = dscores @ np.repeat(key, groups, axis=1)
+    dk = dscores.swapaxes(-1, -2) @ query
+
+    def per_group(grad: Array) -> Array:  # B,H,T,D -> B,Hkv,T,D: the heads of a group share one key
+        B, H, T, D = grad.shape
+        return grad.reshape(B, H // groups, groups, T, D).sum(axis=2)
+
+    return dq, per_group(dk), per_group(dv), None, None
+
+
+def _merged(qkv: Array, n_head: int, n_kv_head: int | None) -> tuple[Array, Array, Array]:
+    """[B, T, (H + 2 Hkv) D] as query [B, H, T, D], key and value [B, Hkv, T, D]."""
+    K = n_head if n_kv_head is None else n_kv_head
+    B, T, width = qkv.shape
+    heads = qkv.reshape(B, T, n_head + 2 * K, width // (n_head + 2 * K)).transpose(0, 2, 1, 3)
+    return heads[:, :n_head], heads[:, n_head : n_head + K], heads[:, n_head + K :]
+
+
+def packed_attention(
+    qkv: Array,
+    n_head: int,
+    n_kv_head: int | None = None,
+    is_causal: bool = True,
+    scale: float | None = None,
+    slopes: Array | None = None,
+) -> Array:
+    y = fused_attention(*_merged(qkv, n_head, n_kv_head), None, is_causal, scale, slopes)  # B,H,T,D
+    B, H, T, D = y.shape
+    return y.transpose(0, 2, 1, 3).reshape(B, T, H * D)
+
+
+def packed_attention_backward(
+    dy: Array,
+    y: Array,
+    qkv: Array,
+    n_head: int,
+    n_kv_head: int | None = None,
+    is_causal: bool = True,
+    scale: float | None = None,
+    slopes: Array | None = None,
+) -> tuple[Array, None]:
+    q, k, v = _merged(qkv, n_head, n_kv_head)
+    B, H, T, D = q.shape
+
+    def heads(t: Array) -> Array:  # B,T,H·D -> B,H,T,D
+        return t.reshape(B, T, H, D).transpose(0, 2, 1, 3)
+
+    parts = fused_attention_backward(heads(dy), heads(y), q, k, v, None, is_causal, scale, slopes)[:3]
+    dqkv = np.concatenate([p for p in parts if p is not None], axis=1)  # B,H+2Hkv,T,D
+    return dqkv.transpose(0, 2, 1, 3).reshape(qkv.shape), None
+
+
+def _check_slopes(op: str, slopes: Array | None, H: int, dtype: np.dtype[Any]) -> None:
+    if slopes is not None:
+        require(
+            slopes.shape == (H,), ShapeError, f"[{op}] slopes must have shape ({H},), but got {slopes.shape}"
+        )
+        require(
+            slopes.dtype == dtype,
+            DTypeError,
+            f"[{op}] slopes must be {dtype} like the queries, but got {slopes.dtype}",
+        )
+
+
+def check_fused(
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None,
+    is_causal: bool,  # noqa: ARG001 - the signature is the op's
+    scale: float | None,  # noqa: ARG001
+    slopes: Array | None,
+) -> None:
+    op = "fused_attention"
+    shapes = f"{query.shape}, {key.shape} and {value.shape}"
+    require(
+        query.ndim == key.ndim == value.ndim == 4,
+        ShapeError,
+        f"[{op}] query, key and value must be [B, H, T, D], but got {shapes}",
+    )
+    require(
+        query.dtype == key.dtype == value.dtype,
+        DTypeError,
+        f"[{op}] query, key and value must have one dtype, but got "
+        f"{query.dtype}, {key.dtype} and {value.dtype}",
+    )
+    (B, H, Tq, D), (Bk, K, Tk, Dk), (Bv, Kv, Tv, _) = query.shape, key.shape, value.shape
+    require(
+        B == Bk == Bv and K == Kv and D == Dk and Tk == Tv,
+        ShapeError,
+        f"[{op}] batch, key heads, key length and head size must agree, but got {shapes}",
+    )
+    require(
+        K > 0 and H % K == 0, ShapeError, f"[{op}] key heads must divide query heads, but got {K} and {H}"
+    )
+    if mask is not None:
+        require(
+            mask.dtype in (np.bool_, query.dtype),
+            DTypeError,
+            f"[{op}] mask must be bool or {query.dtype}, but got {mask.dtype}",
+        )
+        padded = (1,) * (4 - mask.ndim) + mask.shape
+        fits = 0 < mask.ndim <= 4 and mask.shape[-1] == Tk
+        fits = fits and all(n in (1, m) for n, m in zip(padded[:3], (B, H, Tq), strict=True))
+        require(
+            fits,
+            ShapeError,
+            f"[{op}] mask must broadcast to {(B, H, Tq, Tk)} and have all of its keys, but got shape {mask.shape}",
+        )
+    _check_slopes(op, slopes, H, query.dtype)
+
+
+def check_packed(
+    qkv: Array,
+    n_head: int,
+    n_kv_head: int | None,
+    is_causal: bool,  # noqa: ARG001
+    scale: float | None,  # noqa: ARG001
+    slopes: Array | None,
+) -> None:
+    op = "packed_attention"
+    H, K = n_head, n_head if n_kv_head is None else n_kv_head
+    require(qkv.ndim == 3, ShapeError, f"[{op}] qkv must be [B, T, C], but got shape {qkv.shape}")
+    require(
+        H > 0 and K > 0 and H % K == 0,
+        ValueError,
+        f"[{op}] n_kv_head must divide n_head, but got {K} and {H}",
+    )
+    require(
+        qkv.shape[2] > 0 and qkv.shape[2] % (H + 2 * K) == 0,
+        ShapeError,
+        f"[{op}] n_head + 2 n_kv_head = {H + 2 * K} must divide the channels of qkv, but got {qkv.shape}",
+    )
+    _check_slopes(op, slopes, H, qkv.dtype)
+
+
+def compose_fused(
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    slopes: Any = None,
+) -> Any:
+    """The same out of matmul and softmax, the weights written out."""
+    (B, H, Tq, D), (_, K, Tk, _) = query.shape, key.shape
+    scale = 1 / math.sqrt(D) if scale is None else scale
+    grouped = query.reshape((B, K, H // K * Tq, D))  # the queries that share a key head, one after the other
+    scores = (ops.matmul(grouped, key, transpose_other=True) * scale).reshape((B, H, Tq, Tk))
+    distance = np.arange(Tk) - (np.arange(Tq)[:, None] + Tk - Tq)
+    minus_infinity = np.array(-np.inf, query.numpy().dtype)
+    if slopes is not None:
+        scores = scores - slopes.reshape((H, 1, 1)) * np.abs(distance).astype(query.numpy().dtype)
+    if mask is not None:
+        is_bool = mask.numpy().dtype == np.bool_
+        scores = ops.where(mask, scores, minus_infinity) if is_bool else scores + mask
+    if is_causal:
+        scores = ops.where(distance <= 0, scores, minus_infinity)
+    w = ops.softmax(scores, -1).reshape((B, K, H // K * Tq, Tk))
+    return ops.matmul(w, value).reshape((B, H, Tq, value.shape[-1]))
+
+
+def compose_packed(
+    qkv: Any,
+    n_head: int,
+    n_kv_head: int | None = None,
+    is_causal: bool = True,
+    scale: float | None = None,
+    slopes: Any = None,
+) -> Any:
+    """Split, transpose, `fused_attention`, transpose back."""
+    K = n_head if n_kv_head is None else n_kv_head
+    B, T, width = qkv.shape
+    heads = ops.transpose(qkv.reshape((B, T, n_head + 2 * K, width // (n_head + 2 * K))), 1, 2)
+    q, k, v = ops.split(heads, [n_head, K, K], 1)
+    y = ops.fused_attention(q, k, v, None, is_causal, scale, slopes)
+    return ops.transpose(y, 1, 2).reshape((B, T, n_head * y.shape[-1]))
+
+
+def samples_fused(rng: np.random.Generator) -> Iterable[Sample]:
+    def normal(*shape: int) -> Array:
+        return rng.standard_normal(shape)
+
+    yield sample(normal(2, 3, 7, 8), normal(2, 3, 7, 8), normal(2, 3, 7, 8))
+    yield sample(normal(1, 2, 33, 5), normal(1, 2, 33, 5), normal(1, 2, 33, 5), is_causal=True)
+    yield sample(normal(2, 4, 9, 16), normal(2, 2, 9, 16), normal(2, 2, 9, 16), is_causal=True)
+    yield sample(normal(2, 4, 3, 6), normal(2, 1, 11, 6), normal(2, 1, 11, 7), is_causal=True, scale=0.3)
+    keep = rng.random((2, 1, 1, 10)) < 0.7
+    keep[..., 0] = True
+    yield sample(normal(2, 2, 5, 4), normal(2, 2, 10, 4), normal(2, 2, 10, 4), keep)
+    yield sample(normal(1, 2, 17, 4), normal(1, 2, 17, 4), normal(1, 2, 17, 4), is_causal=True,
+                 slopes=np.array([0.5, 0.25]))  # fmt: skip
+    yield sample(normal(1, 1, 1, 3), normal(1, 1, 1, 3), normal(1, 1, 1, 3), is_causal=True)
+    yield sample(normal(0, 2, 4, 3), normal(0, 2, 4, 3), normal(0, 2, 4, 3))
+
+
+def samples_packed(rng: np.random.Generator) -> Iterable[Sample]:
+    yield sample(rng.standard_normal((2, 7, 3 * 12)), 3)
+    yield sample(rng.standard_normal((1, 65, 3 * 20)), 4, is_causal=False)
+    yield sample(rng.standard_normal((2, 33, (4 + 2 * 2) * 5)), 4, 2)
+    yield sample(rng.standard_normal((2, 9, (4 + 2) * 6)), 4, 1, slopes=np.array([0.5, 0.25, 0.125, 0.0625]))
+    yield sample(rng.standard_normal((3, 0, 12)), 2, scale=0.5)
+
+
+TOLERANCE = {"float32": (1e-5, 5e-6), "float64": (1e-11, 1e-12)}  # sums over keys of products of sums over D
+
+
+def _attention_cost(B: int, H: int, Tq: int, Tk: int, D: int, causal: bool, moved: float) -> Cost:
+    return Cost(4.0 * B * H * Tq * Tk * D * (0.5 if causal else 1.0), moved)
+
+
+# FACTS' worked example: Q = [[1, 0], [0, 2]], K = [[1, 1], [2, 0]].
+_E = [math.exp(1 / math.sqrt(2)), math.exp(2 / math.sqrt(2)), 1.0]
+_W = [[_E[0] / (_E[0] + _E[1]), _E[1] / (_E[0] + _E[1])], [_E[1] / (_E[1] + _E[2]), _E[2] / (_E[1] + _E[2])]]
+
+SPECS = [
+    Spec(
+        name="fused_attention",
+        summary="Attention without its matrix of weights in memory: a mean of values for each query.",
+        formula=r"y = \mathrm{softmax}(s\, Q K^\top + \mathrm{bias})\, V",
+        shapes="query [B, H, Tq, D], key [B, Hkv, Tk, D], value [B, Hkv, Tk, Dv] -> y [B, H, Tq, Dv]",
+        args={
+            "mask": "bool, True where a key may be seen, or float, added to the scores; broadcast to [B, H, Tq, Tk]",
+            "is_causal": "query i sees keys up to i + Tk − Tq: the last query stands at the last key",
+            "scale": "of the scores; 1/√D if None",
+            "slopes": "ALiBi's [H]: scores fall by slope · distance",
+        },
+        forward=fused_attention,
+        backward=fused_attention_backward,
+        check=check_fused,
+        composition=compose_fused,
+        samples=samples_fused,
+        example=Example(
+            sample(
+                np.array([[[[1.0, 0.0], [0.0, 2.0]]]]),
+                np.array([[[[1.0, 1.0], [2.0, 0.0]]]]),
+                np.array([[[[1.0, 0.0], [0.0, 1.0]]]]),  # the values pick the weights out
+            ),
+            [[_W]],  # .330 .670 and .804 .196
+        ),
+        bad=(
+            Bad(
+                sample(np.zeros((2, 3)), np.zeros((2, 3)), np.zeros((2, 3))),
+                ShapeError,
+                "[fused_attention] query, key and value must be [B, H, T, D], but got (2, 3), (2, 3) and (2, 3)",
+            ),
+            Bad(
+                sample(np.zeros((1, 2, 3, 4)), np.zeros((1, 2, 3, 5)), np.zeros((1, 2, 3, 4))),
+                ShapeError,
+                "[fused_attention] batch, key heads, key length and head size must agree, but got "
+                "(1, 2, 3, 4), (1, 2, 3, 5) and (1, 2, 3, 4)",
+            ),
+            Bad(
+                sample(np.zeros((1, 3, 3, 4)), np.zeros((1, 2, 3, 4)), np.zeros((1, 2, 3, 4))),
+                ShapeError,
+                "[fused_attention] key heads must divide query heads, but got 2 and 3",
+            ),
+            Bad(
+                sample(*[np.zeros((1, 2, 3, 4))] * 3, np.ones((1, 1, 3, 2), bool)),
+                ShapeError,
+                "[fused_attention] mask must broadcast to (1, 2, 3, 3) and have all of its keys, but got shape "
+                "(1, 1, 3, 2)",
+            ),
+            Bad(
+                sample(*[np.zeros((1, 2, 3, 4))] * 3, slopes=np.zeros(3)),
+                ShapeError,
+                "[fused_attention] slopes must have shape (2,), but got (3,)",
+            ),
+        ),
+        tolerance=TOLERANCE,
+        cost=lambda query, key, value, mask=None, is_causal=False, *args, **kwargs: _attention_cost(
+            *query.shape[:3], key.shape[2], query.shape[3], is_causal, 2 * nbytes(query) + nbytes(key, value)
+        ),
+        bench=lambda rng: sample(*(rng.standard_normal((16, 6, 256, 64)) for _ in range(3)), is_causal=True),
+        source="Vaswani et al.: Attention Is All You Need (2017); Dao et al.: FlashAttention (2022)",
+    ),
+    Spec(
+        name="packed_attention",
+        summary="Attention over queries, keys and values as one matrix product leaves them, side by side.",
+        formula=r"y = \mathrm{softmax}(s\, Q K^\top)\, V \text{ for each head of } [Q\, K\, V]",
+        shapes="qkv [B, T, (H + 2 Hkv) D] -> y [B, T, H D]",
+        args={
+            "n_head": "H, query heads",
+            "n_kv_head": "Hkv, key and value heads; H if None",
+            "scale": "of the scores; 1/√D if None",
+            "slopes": "ALiBi's [H]: scores fall by slope · distance",
+        },
+        forward=packed_attention,
+        backward=packed_attention_backward,
+        check=check_packed,
+        composition=compose_packed,
+        samples=samples_packed,
+        example=Example(
+            # One head of size 1: the second token weighs both equally, since its query is 0.
+            sample(np.array([[[1.0, 1.0, 2.0], [0.0, 3.0, 4.0]]]), 1),
+            [[[2.0], [3.0]]],
+            ([[[0.0, 0.0, 1.5], [1.0, 0.0, 0.5]]],),
+        ),
+        bad=(
+            Bad(
+                sample(np.zeros((2, 3)), 1),
+                ShapeError,
+                "[packed_attention] qkv must be [B, T, C], but got shape (2, 3)",
+            ),
+            Bad(
+                sample(np.zeros((1, 2, 12)), 4, 3),
+                ValueError,
+                "[packed_attention] n_kv_head must divide n_head, but got 3 and 4",
+            ),
+            Bad(
+                sample(np.zeros((1, 2, 10)), 2),
+                ShapeError,
+                "[packed_attention] n_head + 2 n_kv_head = 6 must divide the channels of qkv, but got (1, 2, 10)",
+            ),
+        ),
+        tolerance=TOLERANCE,
+        cost=lambda qkv, n_head, *args, **kwargs: _attention_cost(
+            qkv.shape[0],
+            n_head,
+            qkv.shape[1],
+            qkv.shape[1],
+            qkv.shape[2] // (3 * n_head),
+            True,
+            4 / 3 * nbytes(qkv),
+        ),
+        bench=lambda rng: sample(rng.standard_normal((12, 64, 384)), 4),
+        source="Vaswani et al.: Attention Is All You Need (2017); Dao et al.: FlashAttention (2022)",
+    ),
+]

@@ -18,6 +18,33 @@ def _composite(self: Any, name: str) -> Any:
     return lambda *args, **kwargs: op(self, *args, **kwargs)
 
 
+def to(self: Any, dtype: Any) -> Any:
+    """This tensor in another dtype; itself where it has it already. Gradients flow between floats."""
+    return self if self.dtype == dtype else ops.cast(self, dtype)
+
+
+def where(self: Any, condition: Any, other: Any) -> Any:
+    """This tensor where ``condition`` is true, ``other`` elsewhere."""
+    return ops.where(condition, self, other)
+
+
+def _conversion(name: str) -> Any:
+    def convert(self: Any) -> Any:
+        return to(self, name)
+
+    convert.__doc__ = f"This tensor as {name}."
+    return convert
+
+
 def install(cls: Any) -> None:
     """Give the tensor class of a backend these methods."""
     cls.__getattr__ = _composite
+    cls.to, cls.where = to, where
+    for method, dtype in (
+        ("bool", "bool"),
+        ("long", "int64"),
+        ("bfloat16", "bfloat16"),
+        ("float", "float32"),
+        ("double", "float64"),
+    ):
+        setattr(cls, method, _conversion(dtype))

@@ -126,6 +126,29 @@ def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
     return grad.sum(axis=stretched, keepdims=True)
 
 
+def check_broadcast(op: str, *arrays: Array) -> None:
+    """Raise the error of ``op`` unless these shapes broadcast."""
+    try:
+        np.broadcast_shapes(*(a.shape for a in arrays))
+    except ValueError:
+        *first, last = (str(a.shape) for a in arrays)
+        raise ShapeError(f"[{op}] shapes must broadcast, but got {', '.join(first)} and {last}") from None
+
+
+PROMOTION = tuple(np.dtype(t) for t in (np.bool_, np.int64, np.float32, np.float64))
+
+
+def promoted(*arrays: Array, least: npt.DTypeLike = np.bool_) -> tuple[Array, ...]:
+    """The arrays in the latest of their dtypes and ``least``: bool < int64 < float32 < float64."""
+    dtype = max((np.dtype(least), *(a.dtype for a in arrays)), key=PROMOTION.index)
+    return tuple(a.astype(dtype, copy=False) for a in arrays)
+
+
+def floats(x: Array) -> Array:
+    """Integers and bools as float32; floats as they are."""
+    return np.asarray(x, None if x.dtype.kind == "f" else np.float32)
+
+
 def nbytes(*values: Any) -> float:
     """Bytes of all arrays among ``values``."""
     return float(sum(v.nbytes for v in values if isinstance(v, np.ndarray)))

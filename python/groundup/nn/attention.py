@@ -61,25 +61,28 @@ class MultiHeadAttention(Module):
             cache: keys and values of earlier tokens; ``x`` then holds only the new ones.
         """
         dropout = self.attn_dropout if self.training else 0.0
+        slopes = gu.alibi_slopes(self.n_head).to(x.dtype) if self.position == "alibi" else None
         if memory is None and mask is None and cache is None and dropout == 0 and self.position != "rotary":
             # The common case: no copy between the multiplication and the kernel.
-            slopes = gu.alibi_slopes(self.n_head).to(x.dtype) if self.position == "alibi" else None
-            heads = gu.attention(
+            heads = gu.packed_attention(
                 self.qkv(x), self.n_head, self.n_kv_head, is_causal=self.causal, slopes=slopes
             )
             return self.dropout(self.proj(heads))
         q, k, v = self._project(x, memory)  # [B, H, T, D], [B, Hkv, S, D], [B, Hkv, S, D]
-        start = 0 if cache is None else cache.length
         if self.position == "rotary":
+            start = 0 if cache is None else cache.length
             q, k = gu.rotary(q, start), gu.rotary(k, start)
         if cache is not None:
             k, v = cache.append(k, v)
-        T, S = q.shape[2], k.shape[2]
-        mask = self._mask(T, S, mask, q)
-        heads = gu.scaled_dot_product_attention(
-            q, k, v, mask, dropout, is_causal=False, enable_gqa=self.n_kv_head != self.n_head
-        )
-        heads = heads.transpose(1, 2).reshape(x.shape[0], T, self.n_embd)
+        if dropout == 0:
+            heads = gu.fused_attention(q, k, v, mask, is_causal=self.causal, slopes=slopes)
+        else:
+            from groundup.ops.attention import weigh
+
+            # Weights that are dropped must exist, so this is the composition.
+            w = gu.ops.attention_weights(q, k, mask, is_causal=self.causal, slopes=slopes)
+            heads = weigh(gu.dropout(w, dropout), v)
+        heads = heads.transpose(1, 2).reshape(x.shape[0], q.shape[2], self.n_embd)
         return self.dropout(self.proj(heads))
 
     def _project(self, x: Any, memory: Any) -> tuple[Any, Any, Any]:
@@ -98,22 +101,6 @@ class MultiHeadAttention(Module):
 
         T, S = x.shape[1], source.shape[1]
         return heads(q, H, T), heads(k, K, S), heads(v, K, S)
-
-    def _mask(self, T: int, S: int, mask: Any, q: Any) -> Any:
-        """Everything that limits or weighs what is seen, as one mask; the last query stands at key S − 1."""
-        if self.position == "alibi":
-            bias = gu.alibi_bias(self.n_head, T, S).to(q.dtype)  # H,T,S
-            if mask is not None and mask.dtype == gu.bool_:
-                mask = gu.where(mask, gu.zeros(1, dtype=q.dtype), gu.full((1,), float("-inf"), dtype=q.dtype))
-            mask = bias if mask is None else mask + bias
-        if not self.causal or T == 1:
-            return mask
-        seen = gu.tril(gu.ones(T, S, dtype="bool"), S - T)
-        if mask is None:
-            return seen
-        if mask.dtype == gu.bool_:
-            return mask & seen
-        return gu.where(seen, mask, gu.full((1,), float("-inf"), dtype=mask.dtype))
 
     def extra_repr(self) -> str:
         shared = "" if self.n_kv_head == self.n_head else f", n_kv_head={self.n_kv_head}"

@@ -28,10 +28,14 @@ from groundup.ops._spec import (
 )
 
 
-def weights(
-    query: Array, key: Array, mask: Array | None, is_causal: bool, scale: float | None, slopes: Array | None
+def attention_weights(
+    query: Array,
+    key: Array,
+    mask: Array | None = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    slopes: Array | None = None,
 ) -> Array:
-    """softmax(scale q·k + bias) over the keys that a query may see: [B, H, Tq, Tk]."""
     (Tq, D), Tk = query.shape[-2:], key.shape[-2]
     key = np.repeat(key, query.shape[1] // key.shape[1], axis=1)  # B,H,Tk,D
     scale = 1 / math.sqrt(D) if scale is None else scale
@@ -59,7 +63,7 @@ def fused_attention(
     scale: float | None = None,
     slopes: Array | None = None,
 ) -> Array:
-    w = weights(query, key, mask, is_causal, scale, slopes)  # B,H,Tq,Tk
+    w = attention_weights(query, key, mask, is_causal, scale, slopes)  # B,H,Tq,Tk
     return w @ np.repeat(value, query.shape[1] // value.shape[1], axis=1)  # B,H,Tq,Dv
 
 
@@ -75,7 +79,7 @@ def fused_attention_backward(
     slopes: Array | None = None,
 ) -> tuple[Array | None, ...]:
     groups = query.shape[1] // key.shape[1]
-    w = weights(query, key, mask, is_causal, scale, slopes)
+    w = attention_weights(query, key, mask, is_causal, scale, slopes)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     dv = w.swapaxes(-1, -2) @ dy  # B,H,Tk,Dv
     dw = dy @ np.repeat(value, groups, axis=1).swapaxes(-1, -2)  # B,H,Tq,Tk
@@ -216,6 +220,31 @@ def check_packed(
     _check_slopes(op, slopes, H, qkv.dtype)
 
 
+def compose_weights(
+    query: Any,
+    key: Any,
+    mask: Any = None,
+    is_causal: bool = False,
+    scale: float | None = None,
+    slopes: Any = None,
+) -> Any:
+    """The same out of matmul and softmax."""
+    (B, H, Tq, D), (_, K, Tk, _) = query.shape, key.shape
+    scale = 1 / math.sqrt(D) if scale is None else scale
+    grouped = query.reshape((B, K, H // K * Tq, D))  # the queries that share a key head, one after the other
+    scores = (ops.matmul(grouped, key, transpose_other=True) * scale).reshape((B, H, Tq, Tk))
+    dtype = query.numpy().dtype
+    distance = np.arange(Tk) - (np.arange(Tq)[:, None] + Tk - Tq)  # Tq,Tk; positive is the future
+    if slopes is not None:
+        scores = scores - slopes.reshape((H, 1, 1)) * np.abs(distance).astype(dtype)
+    if mask is not None:
+        is_bool = mask.numpy().dtype == np.bool_
+        scores = ops.where(mask, scores, np.array(-np.inf, dtype)) if is_bool else scores + mask
+    if is_causal:
+        scores = ops.where(distance <= 0, scores, np.array(-np.inf, dtype))
+    return ops.softmax(scores, -1)
+
+
 def compose_fused(
     query: Any,
     key: Any,
@@ -225,22 +254,15 @@ def compose_fused(
     scale: float | None = None,
     slopes: Any = None,
 ) -> Any:
-    """The same out of matmul and softmax, the weights written out."""
-    (B, H, Tq, D), (_, K, Tk, _) = query.shape, key.shape
-    scale = 1 / math.sqrt(D) if scale is None else scale
-    grouped = query.reshape((B, K, H // K * Tq, D))  # the queries that share a key head, one after the other
-    scores = (ops.matmul(grouped, key, transpose_other=True) * scale).reshape((B, H, Tq, Tk))
-    distance = np.arange(Tk) - (np.arange(Tq)[:, None] + Tk - Tq)
-    minus_infinity = np.array(-np.inf, query.numpy().dtype)
-    if slopes is not None:
-        scores = scores - slopes.reshape((H, 1, 1)) * np.abs(distance).astype(query.numpy().dtype)
-    if mask is not None:
-        is_bool = mask.numpy().dtype == np.bool_
-        scores = ops.where(mask, scores, minus_infinity) if is_bool else scores + mask
-    if is_causal:
-        scores = ops.where(distance <= 0, scores, minus_infinity)
-    w = ops.softmax(scores, -1).reshape((B, K, H // K * Tq, Tk))
-    return ops.matmul(w, value).reshape((B, H, Tq, value.shape[-1]))
+    """The weights written out, then their product with the values."""
+    w = ops.attention_weights(query, key, mask, is_causal, scale, slopes)
+    return weigh(w, value)
+
+
+def weigh(w: Any, value: Any) -> Any:
+    """Weights [B, H, Tq, Tk] times values [B, Hkv, Tk, Dv]: [B, H, Tq, Dv], of either backend's tensors."""
+    (B, H, Tq, Tk), (_, K, _, Dv) = w.shape, value.shape
+    return ops.matmul(w.reshape((B, K, H // K * Tq, Tk)), value).reshape((B, H, Tq, Dv))
 
 
 def compose_packed(
@@ -297,6 +319,23 @@ _E = [math.exp(1 / math.sqrt(2)), math.exp(2 / math.sqrt(2)), 1.0]
 _W = [[_E[0] / (_E[0] + _E[1]), _E[1] / (_E[0] + _E[1])], [_E[1] / (_E[1] + _E[2]), _E[2] / (_E[1] + _E[2])]]
 
 SPECS = [
+    Spec(
+        name="attention_weights",
+        summary="How much each query attends to each key; rows sum to one.",
+        formula=r"w = \mathrm{softmax}(s\, Q K^\top + \mathrm{bias})",
+        shapes="query [B, H, Tq, D], key [B, Hkv, Tk, D] -> w [B, H, Tq, Tk]",
+        forward=attention_weights,
+        composition=compose_weights,
+        samples=lambda rng: [
+            Sample((q, k, *rest), kwargs) for (q, k, _, *rest), kwargs in samples_fused(rng)
+        ],
+        example=Example(
+            sample(np.array([[[[1.0, 0.0], [0.0, 2.0]]]]), np.array([[[[1.0, 1.0], [2.0, 0.0]]]])),
+            [[_W]],
+        ),
+        tolerance=TOLERANCE,
+        source="Vaswani et al.: Attention Is All You Need (2017)",
+    ),
     Spec(
         name="fused_attention",
         summary="Attention without its matrix of weights in memory: a mean of values for each query.",

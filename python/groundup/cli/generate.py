@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="N", help="the same seed writes the same text")
 
 
-def write(folder: Path, prompt: str, max_tokens: int, **options: float | int | None) -> str:
+def write(folder: Path, prompt: str, max_tokens: int, **options: float | None) -> str:
     """The prompt and what the model makes of it."""
     if not prompt:
         raise ValueError("[generate] the prompt must not be empty")

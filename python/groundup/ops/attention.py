@@ -153,8 +153,8 @@ def check_fused(
     key: Array,
     value: Array,
     mask: Array | None,
-    is_causal: bool,  # noqa: ARG001 - the signature is the op's
-    scale: float | None,  # noqa: ARG001
+    is_causal: bool,
+    scale: float | None,
     slopes: Array | None,
 ) -> None:
     op = "fused_attention"
@@ -172,7 +172,7 @@ def check_fused(
     )
     (B, H, Tq, D), (Bk, K, Tk, Dk), (Bv, Kv, Tv, _) = query.shape, key.shape, value.shape
     require(
-        B == Bk == Bv and K == Kv and D == Dk and Tk == Tv,
+        B == Bk == Bv and Kv == K and Dk == D and Tk == Tv,
         ShapeError,
         f"[{op}] batch, key heads, key length and head size must agree, but got {shapes}",
     )
@@ -200,8 +200,8 @@ def check_packed(
     qkv: Array,
     n_head: int,
     n_kv_head: int | None,
-    is_causal: bool,  # noqa: ARG001
-    scale: float | None,  # noqa: ARG001
+    is_causal: bool,
+    scale: float | None,
     slopes: Array | None,
 ) -> None:
     op = "packed_attention"

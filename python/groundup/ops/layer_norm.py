@@ -56,7 +56,7 @@ def check(
     normalized_shape: tuple[int, ...],
     weight: Array | None,
     bias: Array | None,
-    eps: float,  # noqa: ARG001 - the signature is the op's
+    eps: float,
 ) -> None:
     check_norm("layer_norm", x, normalized_shape, weight=weight, bias=bias)
 

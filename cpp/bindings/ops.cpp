@@ -28,6 +28,7 @@ const char* kind_name(Kind kind) {
     case Kind::integer:
       return "an int";
     case Kind::number:
+    case Kind::scalar:
       return "a number";
     case Kind::string:
       return "a string";
@@ -42,7 +43,7 @@ const char* kind_name(Kind kind) {
 
 // The same for programs: what Op.kinds lists.
 const char* kind_id(Kind kind) {
-  constexpr const char* ids[] = {"tensor", "bool",  "int",  "float",
+  constexpr const char* ids[] = {"tensor", "bool",  "int",  "float",  "scalar",
                                  "str",    "dtype", "ints", "tensors"};
   return ids[static_cast<size_t>(kind)];
 }
@@ -97,6 +98,11 @@ Value convert(const Op& op, const Param& param, py::handle v) {
     case Kind::number:
       if (PyFloat_Check(v.ptr())) return PyFloat_AsDouble(v.ptr());
       if (is_int(v)) return static_cast<double>(to_int(op, param, v));
+      break;
+    case Kind::scalar:
+      if (PyBool_Check(v.ptr())) return v.ptr() == Py_True;
+      if (PyFloat_Check(v.ptr())) return PyFloat_AsDouble(v.ptr());
+      if (is_int(v)) return to_int(op, param, v);
       break;
     case Kind::string:
       if (py::isinstance<py::str>(v)) return v.cast<std::string>();
@@ -212,8 +218,11 @@ void bind_arguments(const Op& op, py::handle self, const py::args& args, const p
                     Bound& bound) {
   size_t n = op.params.size(), given = 0;
   if (self) bound.given[given++] = self;
-  // x.reshape(2, 3) means x.reshape((2, 3)): loose ints at the place of a list of ints.
-  bool loose = args.size() > 1 && given < n && op.params[given].kind == Kind::integers;
+  // x.reshape(2, 3) means x.reshape((2, 3)): loose ints where the last argument that an op needs is
+  // a list of ints.
+  bool loose = args.size() > 1 && given < n && op.params[given].kind == Kind::integers &&
+               !op.params[given].has_default &&
+               (given + 1 == n || op.params[given + 1].has_default);
   for (py::handle a : args) loose = loose && is_int(a);
   if (loose) {
     bound.gathered = args;

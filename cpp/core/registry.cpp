@@ -47,6 +47,9 @@ Value parse_default(const std::string& op, Kind kind, const std::string& text) {
       return static_cast<int64_t>(std::stoll(text));
     case Kind::number:
       return std::stod(text);
+    case Kind::scalar:
+      if (text.find_first_of(".e") != std::string::npos) return std::stod(text);
+      return static_cast<int64_t>(std::stoll(text));
     case Kind::string:
       if (text.size() >= 2 && text.front() == '\'' && text.back() == '\'')
         return text.substr(1, text.size() - 2);

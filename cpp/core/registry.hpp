@@ -19,7 +19,21 @@ namespace gu {
 using Value = std::variant<std::monostate, Tensor, bool, int64_t, double, std::string, DType,
                            std::vector<int64_t>, std::vector<Tensor>>;
 
-enum class Kind { tensor, boolean, integer, number, string, dtype, integers, tensors };
+// A number that keeps the type it has in Python, for ops whose result's dtype depends on it.
+struct Scalar {
+  std::variant<bool, int64_t, double> value;
+
+  DType dtype() const {
+    constexpr DType dtypes[] = {DType::boolean, DType::int64, DType::float32};
+    return dtypes[value.index()];
+  }
+  template <class T>
+  T as() const {
+    return std::visit([](auto v) { return static_cast<T>(v); }, value);
+  }
+};
+
+enum class Kind { tensor, boolean, integer, number, scalar, string, dtype, integers, tensors };
 
 struct Param {
   std::string name;
@@ -59,6 +73,16 @@ template <>
 struct Slot<int64_t> : PlainSlot<int64_t, Kind::integer> {};
 template <>
 struct Slot<double> : PlainSlot<double, Kind::number> {};
+template <>
+struct Slot<Scalar> {
+  static constexpr Kind kind = Kind::scalar;
+  static constexpr bool optional = false;
+  static Scalar get(Value& v) {
+    if (auto* b = std::get_if<bool>(&v)) return {*b};
+    if (auto* n = std::get_if<int64_t>(&v)) return {*n};
+    return {std::get<double>(v)};
+  }
+};
 template <>
 struct Slot<std::string> : PlainSlot<std::string, Kind::string> {};
 template <>

@@ -52,16 +52,20 @@ Tensor from_output(const char* op, const Tensor& x, F f, D df) {
   });
 }
 
-// y = f(x) for functions that map integers to integers: g is f in int64.
-template <class F, class G, class D>
-Tensor from_any(const char* op, const Tensor& x, F f, G g, D df) {
-  if (is_float(x.dtype())) return from_input(op, x, f, df);
+template <class G>
+Tensor map_integers(const Tensor& x, G g) {
   const Tensor in = to_dtype(x, DType::int64);
   Tensor y = Tensor::empty(in.shape(), DType::int64);
   const int64_t* from = in.data<int64_t>();
   int64_t* to = y.data<int64_t>();
   for (int64_t i = 0; i < y.size(); ++i) to[i] = g(from[i]);
   return y;
+}
+
+// y = f(x) for functions that map integers to integers: g is f in int64.
+template <class F, class G, class D>
+Tensor from_any(const char* op, const Tensor& x, F f, G g, D df) {
+  return is_float(x.dtype()) ? from_input(op, x, f, df) : map_integers(x, g);
 }
 
 // In unsigned arithmetic, so that the smallest integer is its own negative.
@@ -226,6 +230,31 @@ static Tensor elu(const Tensor& x, double alpha) {
       });
 }
 GU_OP(elu, "x, alpha=1.0")
+
+// Between two bounds, either of which may be missing. NaN stays NaN; where min > max, y is max.
+static Tensor clamp(const Tensor& x, const std::optional<Scalar>& min,
+                    const std::optional<Scalar>& max) {
+  if (!min && !max) fail<ValueError>("[clamp] min or max must be given");
+  const bool whole =
+      (!min || min->dtype() <= DType::int64) && (!max || max->dtype() <= DType::int64);
+  if (!is_float(x.dtype()) && whole) {
+    const int64_t low = min ? min->as<int64_t>() : INT64_MIN;
+    const int64_t high = max ? max->as<int64_t>() : INT64_MAX;
+    return map_integers(x, [=](int64_t v) { return std::min(std::max(v, low), high); });
+  }
+  const double low = min ? min->as<double>() : -kernels::infinity<double>;
+  const double high = max ? max->as<double>() : kernels::infinity<double>;
+  return from_input(
+      "clamp", x,
+      [=]<class T>(Vec<T> v) {
+        const Vec<T> raised = xsimd::select(v < Vec<T>(T(low)), Vec<T>(T(low)), v);
+        return xsimd::select(raised > Vec<T>(T(high)), Vec<T>(T(high)), raised);
+      },
+      [=]<class T>(Vec<T> v, Vec<T> dy) {
+        return xsimd::select(v >= Vec<T>(T(low)) && v <= Vec<T>(T(high)), dy, Vec<T>(T(0)));
+      });
+}
+GU_OP(clamp, "x, min=None, max=None")
 
 // ---- activations from kernels: forward(x, y, n) and backward(x, dy, dx, n) ------------------
 

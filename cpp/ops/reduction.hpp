@@ -2,7 +2,9 @@
 // Reductions over any set of axes, as sequences of reductions of the middle axis of
 // [outer, n, inner].
 
+#include <algorithm>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "core/tensor.hpp"
@@ -29,27 +31,41 @@ inline Tensor with_kept_axes(const Tensor& y, const Shape& shape, const Axes& ax
   return y.alias(reduced_shape(shape, axes, true));
 }
 
+// The last run of neighbouring reduced axes that ends at or before axis `end`: its first axis and
+// the one behind its last. Both are 0 where there is none.
+inline std::pair<int64_t, int64_t> last_run(const Axes& axes, int64_t end) {
+  while (end > 0 && !axes[end - 1]) --end;
+  int64_t begin = end;
+  while (begin > 0 && axes[begin - 1]) --begin;
+  return {begin, end};
+}
+
+inline AxisView around_run(const Shape& shape, int64_t begin, int64_t end) {
+  AxisView v{1, 1, 1};
+  for (int64_t d = 0; d < static_cast<int64_t>(shape.size()); ++d)
+    (d < begin ? v.outer : d < end ? v.n : v.inner) *= shape[d];
+  return v;
+}
+
+// The shape as [outer, n, inner] where all reduced axes are neighbours.
+inline std::optional<AxisView> one_run(const Shape& shape, const Axes& axes) {
+  const auto [begin, end] = last_run(axes, static_cast<int64_t>(axes.size()));
+  if (last_run(axes, begin).second > 0) return std::nullopt;
+  return around_run(shape, begin, end);
+}
+
 // fold(x, outer, n, inner) for one run of neighbouring reduced axes after the other, last run
-// first. It gets a tensor and returns one of shape [outer, inner] in memory.
+// first. It gets a tensor and returns one with the elements of [outer, inner].
 template <class Fold>
 Tensor fold_axes(Tensor x, const Axes& axes, Fold fold) {
-  const Shape kept = reduced_shape(x.shape(), axes, true);
   Shape shape = x.shape();
-  for (auto end = static_cast<int64_t>(axes.size()); end > 0;) {
-    if (!axes[end - 1]) {
-      --end;
-      continue;
-    }
-    int64_t begin = end - 1;
-    while (begin > 0 && axes[begin - 1]) --begin;
-    int64_t outer = 1, n = 1, inner = 1;
-    for (int64_t d = 0; d < static_cast<int64_t>(shape.size()); ++d)
-      (d < begin ? outer : d < end ? n : inner) *= shape[d];
-    x = fold(x, outer, n, inner);
-    for (int64_t d = begin; d < end; ++d) shape[d] = 1;
-    end = begin;
+  auto [begin, end] = last_run(axes, static_cast<int64_t>(axes.size()));
+  for (; end > 0; std::tie(begin, end) = last_run(axes, begin)) {
+    const AxisView v = around_run(shape, begin, end);
+    x = fold(x, v.outer, v.n, v.inner);
+    std::fill(shape.begin() + begin, shape.begin() + end, 1);
   }
-  return x.alias(kept);
+  return x.alias(shape);
 }
 
 }  // namespace gu::ops

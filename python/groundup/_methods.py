@@ -20,12 +20,17 @@ def _composite(self: Any, name: str) -> Any:
 
 def to(self: Any, dtype: Any) -> Any:
     """This tensor in another dtype; itself where it has it already. Gradients flow between floats."""
-    return self if self.dtype == dtype else ops.cast(self, dtype)
+    return self if self.dtype == dtype else ops.get("cast")(self, dtype)
 
 
 def where(self: Any, condition: Any, other: Any) -> Any:
     """This tensor where ``condition`` is true, ``other`` elsewhere."""
-    return ops.where(condition, self, other)
+    return ops.get("where")(condition, self, other)
+
+
+def clip(self: Any, min: Any = None, max: Any = None) -> Any:
+    """NumPy's name of ``clamp``."""
+    return ops.get("clamp")(self, min, max)
 
 
 def _conversion(name: str) -> Any:
@@ -39,7 +44,7 @@ def _conversion(name: str) -> Any:
 def install(cls: Any) -> None:
     """Give the tensor class of a backend these methods."""
     cls.__getattr__ = _composite
-    cls.to, cls.where = to, where
+    cls.to, cls.where, cls.clip = to, where, clip
     for method, dtype in (
         ("bool", "bool"),
         ("long", "int64"),

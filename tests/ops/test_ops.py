@@ -186,7 +186,7 @@ def test_gradient_matches_differences(spec: Spec) -> None:
             if grad is None or grad.size == 0:
                 continue
             shapes = [g.shape if g is not None else None for g in grads]
-            arrays = [a for a in _float_arrays(call)]
+            arrays = list(_float_arrays(call))
             directions = [np.zeros(a.shape) for a in arrays]
             directions[i] = generator.standard_normal(shapes[i])
             directions[i] /= max(1.0, float(np.abs(directions[i]).max()))

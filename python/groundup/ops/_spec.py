@@ -123,7 +123,7 @@ def unbroadcast(grad: Array, shape: tuple[int, ...]) -> Array:
     """Sum a gradient over the axes along which its tensor was broadcast from ``shape``."""
     grad = grad.sum(axis=tuple(range(grad.ndim - len(shape))))
     stretched = tuple(i for i, n in enumerate(shape) if n == 1 and grad.shape[i] != 1)
-    return grad.sum(axis=stretched, keepdims=True)
+    return np.asarray(grad.sum(axis=stretched, keepdims=True))
 
 
 def check_broadcast(op: str, *arrays: Array) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 
 from groundup.ops._spec import Array, Bad, DTypeError, Example, Sample, Spec, floats, require, sample
 
+Number = bool | int | float
+
 
 def _integers(x: Array) -> Array:
     """Bools as integers; everything else as it is."""
@@ -183,6 +185,25 @@ def elu_backward(dy: Array, y: Array, x: Array, alpha: float) -> tuple[Array]:
     return (np.where(x > 0, dy, dy * alpha * np.exp(x)),)
 
 
+def clamp(x: Array, min: Number | None = None, max: Number | None = None) -> Array:
+    whole = not isinstance(min, float) and not isinstance(max, float)
+    x = _integers(x) if whole else floats(x)
+    return np.clip(x, *_bounds(x, min, max))
+
+
+def clamp_backward(dy: Array, y: Array, x: Array, min: Number | None, max: Number | None) -> tuple[Array]:
+    low, high = _bounds(x, min, max)
+    return (np.where((x >= low) & (x <= high), dy, 0).astype(dy.dtype),)
+
+
+def _bounds(x: Array, min: Number | None, max: Number | None) -> tuple[Array, Array]:
+    """Both bounds in the dtype of x; a missing one lets everything pass."""
+    limits = np.iinfo(x.dtype) if x.dtype.kind == "i" else None
+    low = (-np.inf if limits is None else limits.min) if min is None else min
+    high = (np.inf if limits is None else limits.max) if max is None else max
+    return np.asarray(low, x.dtype), np.asarray(high, x.dtype)
+
+
 def _normal_cdf(x: Array) -> Array:
     return np.asarray((1 + erf(x / math.sqrt(2))) / 2)
 
@@ -192,7 +213,7 @@ def gelu(x: Array, approximate: str = "none") -> Array:
     if approximate == "none":
         return x * _normal_cdf(x)
     u = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
-    return x * (1 + np.tanh(u)) / 2
+    return np.asarray(x * (1 + np.tanh(u)) / 2)
 
 
 def gelu_backward(dy: Array, y: Array, x: Array, approximate: str) -> tuple[Array]:
@@ -270,6 +291,10 @@ def _spec(name: str, **fields: Any) -> Spec:
 
 def _check_neg(x: Array) -> None:
     require(x.dtype != np.bool_, DTypeError, "[neg] a bool has no negative; use logical_not")
+
+
+def _check_clamp(x: Array, min: Number | None, max: Number | None) -> None:
+    require(min is not None or max is not None, ValueError, "[clamp] min or max must be given")
 
 
 def _check_gelu(x: Array, approximate: str) -> None:
@@ -440,6 +465,30 @@ SPECS = [
         # e^(-ln 2) - 1 = -1/2, with slope 1/2.
         example=Example(sample(np.array([2.0, -0.6931471805599453])), [2.0, -0.5], ([1.0, 0.5],)),
         source="Clevert, Unterthiner and Hochreiter 2016, Fast and accurate deep network learning by ELUs",
+    ),
+    _spec(
+        "clamp",
+        summary="x between two bounds; where min is above max, max. Integers stay integers under whole bounds.",
+        formula=r"y = \min(\max(x, a), b)",
+        args={"min": "a; None means no lower bound", "max": "b; None means no upper bound"},
+        samples=lambda rng: [
+            sample(rng.uniform(-3, 3, (72, 73)), -1.003, 1.501),
+            sample(rng.uniform(-3, 3, (72, 73)), min=0.5),
+            sample(rng.uniform(-3, 3, 74), max=1),
+            sample(rng.uniform(-3, 3, 74), 2.0, -1.0),
+            sample(np.zeros((0, 3)), 0),
+            sample(np.array(1.5), 0, 1),
+            sample(_WHOLE, -1, 2),
+            sample(_WHOLE, min=0),
+            sample(_WHOLE, 0.5),
+            sample(_BOOL, max=0),
+        ],
+        example=Example(
+            sample(np.array([-2.0, 0.5, 2.0, 1.0]), 0.0, 1.0), [0.0, 0.5, 1.0, 1.0], ([0.0, 1.0, 0.0, 1.0],)
+        ),
+        check=_check_clamp,
+        bad=(Bad(sample(np.ones(2)), ValueError, "[clamp] min or max must be given"),),
+        bench=lambda rng: sample(rng.standard_normal((2500, 4000), np.float32), -1.0, 1.0),
     ),
     _spec(
         "gelu",

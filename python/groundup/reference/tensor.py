@@ -162,7 +162,11 @@ def apply(op: ops.Op, *args: Any, **kwargs: Any) -> Any:
             return flat
 
         node = Node(spec.name, inputs, backward)
-    return record(node, result)
+    tensors = record(node, result)
+    for (name, *_), value in zip(op.compiled.params, values, strict=True):
+        if name == "requires_grad":  # an op that makes a tensor from nothing
+            tensors.requires_grad = value
+    return tensors
 
 
 def record(node: Node | None, result: Any) -> Any:

@@ -17,7 +17,7 @@ constexpr T gelu_cubic = T(0.044715);
 
 template <class T>
 Vec<T> sigmoid_of(Vec<T> x) {
-  return T(1) / (T(1) + xsimd::exp(-x));
+  return T(1) / (T(1) + vexp<T>(-x));
 }
 
 }  // namespace
@@ -33,7 +33,7 @@ void gelu_backward(const T* x, const T* dy, T* dx, int64_t n) {
   // y = x Phi(x), so dy/dx = Phi(x) + x phi(x), phi the normal density
   const auto f = [](Vec<T> v, Vec<T> d) {
     const Vec<T> cdf = T(0.5) * (T(1) + xsimd::erf(v * sqrt_half<T>));
-    const Vec<T> density = inverse_sqrt_2pi<T> * xsimd::exp(T(-0.5) * v * v);
+    const Vec<T> density = inverse_sqrt_2pi<T> * vexp<T>(T(-0.5) * v * v);
     return d * (cdf + v * density);
   };
   parallel_map(n, dx, f, x, dy);
@@ -44,7 +44,7 @@ void gelu_tanh(const T* x, T* y, int64_t n) {
   // Dividing x by 1 + e^-2u needs one exp where tanh would need an exp and more.
   const auto f = [](Vec<T> v) {
     const Vec<T> two_u = T(2) * sqrt_2_over_pi<T> * v * (T(1) + gelu_cubic<T> * v * v);
-    return v / (T(1) + xsimd::exp(-two_u));
+    return v / (T(1) + vexp<T>(-two_u));
   };
   parallel_map(n, y, f, x);
 }
@@ -64,7 +64,7 @@ void gelu_tanh_backward(const T* x, const T* dy, T* dx, int64_t n) {
 
 template <class T>
 void silu(const T* x, T* y, int64_t n) {
-  const auto f = [](Vec<T> v) { return v / (T(1) + xsimd::exp(-v)); };
+  const auto f = [](Vec<T> v) { return v / (T(1) + vexp<T>(-v)); };
   parallel_map(n, y, f, x);
 }
 
@@ -92,7 +92,13 @@ void sigmoid_backward(const T* y, const T* dy, T* dx, int64_t n) {
 
 template <class T>
 void tanh(const T* x, T* y, int64_t n) {
-  const auto f = [](Vec<T> v) { return xsimd::tanh(v); };
+  // (e^2x - 1) / (e^2x + 1); beyond 20 the result is 1 in either type. As second arguments, NaNs
+  // pass.
+  const auto f = [](Vec<T> v) {
+    const Vec<T> clipped = xsimd::min(Vec<T>(T(20)), xsimd::max(Vec<T>(T(-20)), v));
+    const Vec<T> t = xsimd::expm1(clipped + clipped);
+    return t / (t + T(2));
+  };
   parallel_map(n, y, f, x);
 }
 
@@ -104,7 +110,7 @@ void tanh_backward(const T* y, const T* dy, T* dx, int64_t n) {
 
 template <class T>
 void exp(const T* x, T* y, int64_t n) {
-  const auto f = [](Vec<T> v) { return xsimd::exp(v); };
+  const auto f = [](Vec<T> v) { return vexp<T>(v); };
   parallel_map(n, y, f, x);
 }
 
@@ -130,7 +136,7 @@ template <class T>
 void softplus(const T* x, T* y, int64_t n, T beta, T threshold) {
   const auto f = [=](Vec<T> v) {
     const Vec<T> scaled = beta * v;
-    return xsimd::select(scaled > Vec<T>(threshold), v, xsimd::log1p(xsimd::exp(scaled)) / beta);
+    return xsimd::select(scaled > Vec<T>(threshold), v, xsimd::log1p(vexp<T>(scaled)) / beta);
   };
   parallel_map(n, y, f, x);
 }
@@ -155,7 +161,7 @@ void elu(const T* x, T* y, int64_t n, T alpha) {
 template <class T>
 void elu_backward(const T* x, const T* dy, T* dx, int64_t n, T alpha) {
   const auto f = [=](Vec<T> v, Vec<T> d) {
-    return xsimd::select(v > Vec<T>(T(0)), d, d * alpha * xsimd::exp(v));
+    return xsimd::select(v > Vec<T>(T(0)), d, d * alpha * vexp<T>(v));
   };
   parallel_map(n, dx, f, x, dy);
 }

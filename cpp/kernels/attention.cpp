@@ -133,7 +133,7 @@ template <class T>
 T exp_row(T* score, int64_t n, T shift) {
   Vec<T> total(T(0));
   each_vec<T>(n, [&](int64_t j, auto lane) {
-    const Vec<T> weight = xsimd::exp(lane.load(score + j) - shift);
+    const Vec<T> weight = vexp<T>(lane.load(score + j) - shift);
     lane.store(score + j, weight);
     total += lane.keep(weight);
   });
@@ -255,7 +255,7 @@ void attention_backward(const Attention<T>& shape, HeadRows<const T> q, HeadRows
               block.add_bias(weight, r);
               const T delta = dot(douts.data() + r * ld_v, out.row(b, h, first + r), Dv);
               each_vec<T>(n, [=](int64_t j, auto lane) {
-                const Vec<T> w = xsimd::exp(lane.load(weight + j) - shift);
+                const Vec<T> w = vexp<T>(lane.load(weight + j) - shift);
                 lane.store(weight + j, w);
                 lane.store(dscore + j, w * (lane.load(dscore + j) - delta));
               });

@@ -13,7 +13,7 @@ void cross_entropy(const T* logits, const int64_t* target, const T* weight, T* l
     for (int64_t r = begin; r < end; ++r) {
       const T* x = logits + r * V;
       const T max = shift_max(x, V);
-      const auto exponential = [=](Vec<T> v) { return xsimd::exp(v - max); };
+      const auto exponential = [=](Vec<T> v) { return vexp<T>(v - max); };
       const T log_sum = std::log(sum_map<T>(V, exponential, x));
       lse[r] = max + log_sum;
       const int64_t y = target[r];
@@ -69,9 +69,9 @@ void cross_entropy_backward(const T* logits, const int64_t* target, const T* wei
       const T hit = dloss[r] * (T(1) - smoothing) * (weight ? weight[y] : T(1));
       const T scale = hit + dloss[r] * spread * sum_weight;
       const T each = dloss[r] * spread;
-      const auto unweighted = [=](Vec<T> v) { return scale * xsimd::exp(v - shift) - each; };
+      const auto unweighted = [=](Vec<T> v) { return scale * vexp<T>(v - shift) - each; };
       const auto weighted = [=](Vec<T> v, Vec<T> w) {
-        return scale * xsimd::exp(v - shift) - each * w;
+        return scale * vexp<T>(v - shift) - each * w;
       };
       if (smoothing > T(0) && weight) {
         map(V, dx, weighted, x, weight);

@@ -137,32 +137,54 @@ void arg_of_rows(const T* x, int64_t* out, int64_t rows, int64_t n) {
   });
 }
 
+// Each block of rows finds its best rows, counted within the block so that a T holds them exactly;
+// then the blocks are compared in order.
 template <class Op, class T>
 void arg_of_columns(const T* x, int64_t* out, int64_t outer, int64_t n, int64_t inner) {
   // x: [outer, n, inner];  out: [outer, inner]
-  constexpr int64_t strip = 64;
-  const int64_t strips = ceil_div(inner, strip);
-  parallel_for(outer * strips, row_grain(n * strip), [=](int64_t begin, int64_t end) {
+  const RowBlocks blocks(n);
+  const int64_t count = blocks.count;
+  const Scratch<T> best_scratch(outer * count * inner), row_scratch(outer * count * inner);
+  T* const best = best_scratch.data();
+  T* const best_row = row_scratch.data();  // both [outer, count, inner]
+  const auto find = [=](int64_t begin, int64_t end) {
     const Op op;
-    T best[strip];
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t o = i / strips, c = i % strips * strip, width = std::min(strip, inner - c);
-      const T* row = x + o * n * inner + c;
-      int64_t* index = out + o * inner + c;
-      std::copy(row, row + width, best);
-      std::fill(index, index + width, int64_t{0});
-      for (int64_t r = 1; r < n; ++r) {
-        row += inner;
-        for (int64_t j = 0; j < width; ++j) {
-          // Better: the fold moves to the new value, and neither tie nor a second NaN does that.
-          const T winner = op(best[j], row[j]);
-          const bool better = winner != best[j] && best[j] == best[j];
-          best[j] = better ? winner : best[j];
-          index[j] = better ? r : index[j];
-        }
+      const int64_t first = blocks.begin(i % count), rows = blocks.end(i % count) - first;
+      const T* block = x + (i / count * n + first) * inner;
+      T* value = best + i * inner;
+      T* index = best_row + i * inner;
+      std::copy_n(block, inner, value);
+      std::fill_n(index, inner, T(0));
+      for (int64_t r = 1; r < rows; ++r) {
+        each_vec<T>(inner, [=](int64_t c, auto lane) {
+          const Vec<T> old = lane.load(value + c);
+          const Vec<T> winner = op(old, lane.load(block + r * inner + c));
+          // Equal: a tie, where the first row stays. Not equal: better, unless old was a NaN.
+          const auto stays = (winner == old) || xsimd::isnan(old);
+          lane.store(value + c, winner);
+          lane.store(index + c, xsimd::select(stays, lane.load(index + c), Vec<T>(T(r))));
+        });
       }
     }
-  });
+  };
+  parallel_for(outer * count, row_grain(blocks.size * inner), find);
+  const auto compare = [=](int64_t begin, int64_t end) {
+    const Op op;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t o = i / inner, c = i % inner;
+      T value = best[o * count * inner + c];
+      int64_t winner_block = 0;
+      for (int64_t b = 1; b < count; ++b) {
+        const T winner = op(value, best[(o * count + b) * inner + c]);
+        if (winner != value && value == value) winner_block = b;
+        value = winner;
+      }
+      const T row = best_row[(o * count + winner_block) * inner + c];
+      out[i] = blocks.begin(winner_block) + static_cast<int64_t>(row);
+    }
+  };
+  parallel_for(outer * inner, row_grain(count), compare);
 }
 
 template <class Op, class T>
@@ -186,7 +208,7 @@ void logsumexp_of_rows(const T* x, T* out, int64_t rows, int64_t n) {
   parallel_for(rows, row_grain(n), [=](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const T shift = finite_shift(shift_max(x + r * n, n));
-      const auto exponential = [=](Vec<T> v) { return xsimd::exp(v - shift); };
+      const auto exponential = [=](Vec<T> v) { return vexp<T>(v - shift); };
       out[r] = shift + std::log(sum_map<T>(n, exponential, x + r * n));
     }
   });
@@ -195,25 +217,27 @@ void logsumexp_of_rows(const T* x, T* out, int64_t rows, int64_t n) {
 template <class T>
 void logsumexp_of_columns(const T* x, T* out, int64_t outer, int64_t n, int64_t inner) {
   // x: [outer, n, inner];  out: [outer, inner]
-  constexpr int64_t strip = 256;
-  const int64_t strips = ceil_div(inner, strip);
-  parallel_for(outer * strips, row_grain(n * strip), [=](int64_t begin, int64_t end) {
-    const auto add_exponential = [](Vec<T> t, Vec<T> v, Vec<T> s) { return t + xsimd::exp(v - s); };
-    T shift[strip], total[strip];
+  const RowBlocks blocks(n);
+  const int64_t count = blocks.count;
+  const Scratch<T> shift_scratch(outer * inner), partial_scratch(outer * count * inner);
+  T* const shift = shift_scratch.data();      // [outer, inner]
+  T* const partial = partial_scratch.data();  // [outer, count, inner]
+  reduce<Max<T>>(x, shift, outer, n, inner);
+  for (int64_t i = 0; i < outer * inner; ++i) shift[i] = finite_shift(shift[i]);
+  const auto add = [](Vec<T> t, Vec<T> v, Vec<T> s) { return t + vexp<T>(v - s); };
+  const auto sum_block = [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t o = i / strips, c = i % strips * strip, width = std::min(strip, inner - c);
-      const T* first = x + o * n * inner + c;
-      fold_columns<Max<T>>(first, shift, n, width, inner);
-      for (int64_t j = 0; j < width; ++j) shift[j] = finite_shift(shift[j]);
-      std::fill(total, total + width, T(0));
-      for (int64_t r = 0; r < n; ++r) {
-        map(width, total, add_exponential, total, first + r * inner, shift);
-      }
-      for (int64_t j = 0; j < width; ++j) {
-        out[o * inner + c + j] = shift[j] + std::log(total[j]);
+      const int64_t o = i / count, b = i % count;
+      T* const total = partial + i * inner;
+      std::fill_n(total, inner, T(0));
+      for (int64_t r = blocks.begin(b); r < blocks.end(b); ++r) {
+        map(inner, total, add, total, x + (o * n + r) * inner, shift + o * inner);
       }
     }
-  });
+  };
+  parallel_for(outer * count, row_grain(blocks.size * inner), sum_block);
+  reduce<Add<T>>(partial, out, outer, count, inner);
+  for (int64_t i = 0; i < outer * inner; ++i) out[i] = shift[i] + std::log(out[i]);
 }
 
 }  // namespace
@@ -262,13 +286,13 @@ void reduce_logsumexp_backward(const T* x, const T* out, const T* dout, T* dx, i
     parallel_for(outer, row_grain(n), [=](int64_t begin, int64_t end) {
       for (int64_t o = begin; o < end; ++o) {
         const T shift = out[o], d = dout[o];
-        const auto f = [=](Vec<T> v) { return d * xsimd::exp(v - shift); };
+        const auto f = [=](Vec<T> v) { return d * vexp<T>(v - shift); };
         map(n, dx + o * n, f, x + o * n);
       }
     });
     return;
   }
-  const auto f = [](Vec<T> v, Vec<T> s, Vec<T> d) { return d * xsimd::exp(v - s); };
+  const auto f = [](Vec<T> v, Vec<T> s, Vec<T> d) { return d * vexp<T>(v - s); };
   parallel_for(outer * n, row_grain(inner), [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t o = i / n;

@@ -23,7 +23,7 @@ void softmax(const T* x, T* y, int64_t R, int64_t C) {
     const T* in = x + r * C;
     T* out = y + r * C;
     const T max = shift_max(in, C);
-    const auto exponential = [=](Vec<T> v) { return xsimd::exp(v - max); };
+    const auto exponential = [=](Vec<T> v) { return vexp<T>(v - max); };
     map(C, out, exponential, in);
     const auto normalize = [scale = T(1) / sum(out, C)](Vec<T> v) { return v * scale; };
     map(C, out, normalize, out);
@@ -48,7 +48,7 @@ void log_softmax(const T* x, T* y, int64_t R, int64_t C) {
   each_row(R, C, [=](int64_t r) {
     const T* in = x + r * C;
     const T max = shift_max(in, C);
-    const auto exponential = [=](Vec<T> v) { return xsimd::exp(v - max); };
+    const auto exponential = [=](Vec<T> v) { return vexp<T>(v - max); };
     const T log_sum = std::log(sum_map<T>(C, exponential, in));
     const auto f = [=](Vec<T> v) { return (v - max) - log_sum; };
     map(C, y + r * C, f, in);
@@ -61,7 +61,7 @@ void log_softmax_backward(const T* y, const T* dy, T* dx, int64_t R, int64_t C) 
   each_row(R, C, [=](int64_t r) {
     const T* d = dy + r * C;
     const T total = sum(d, C);
-    const auto f = [=](Vec<T> a, Vec<T> b) { return b - xsimd::exp(a) * total; };
+    const auto f = [=](Vec<T> a, Vec<T> b) { return b - vexp<T>(a) * total; };
     map(C, dx + r * C, f, y + r * C, d);
   });
 }

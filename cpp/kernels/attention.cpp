@@ -10,6 +10,9 @@ namespace {
 // Queries that share one pass over the keys.
 constexpr int64_t query_block = 4 * tile_rows;
 
+// Up to so many queries (decoding has one), keys and values are read where they lie.
+constexpr int64_t few_queries = 4;
+
 // Multiply-adds that are worth handing to another thread.
 constexpr int64_t matmul_grain = 1 << 19;
 
@@ -79,14 +82,26 @@ struct QueryBlock {
     }
   }
 
+  // The same from keys as they lie in memory: for a few queries, packing would cost more than it
+  // saves.
+  void times_key_rows(const T* x, HeadRows<const T> k, int64_t kv, T* out) const {
+    // x: [rows, padded D];  k: [B, Hkv, Tk, D];  out: [rows, padded keys]
+    const int64_t ldx = padded_channels<T>(shape.D), ld = padded_keys<T>(shape.Tk);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t j = 0; j < visible(r); ++j) {
+        out[r * ld + j] = dot(x + r * ldx, k.row(b, kv, j), shape.D);
+      }
+    }
+  }
+
   // out[r] = sum_j w[r, j] y[j] over the keys that row r sees
-  void weigh_rows(const T* w, const T* y, int64_t D, T* out) const {
-    // w: [rows, padded keys];  y: [Tk, padded D];  out: [rows, padded D]
+  void weigh_rows(const T* w, const T* y, int64_t ldy, int64_t D, T* out) const {
+    // w: [rows, padded keys];  y: [Tk, padded D], rows ldy apart;  out: [rows, padded D]
     const int64_t ldw = padded_keys<T>(shape.Tk), ld = padded_channels<T>(D);
     for (int64_t r = 0; r < rows; r += tile_rows) {
       const int64_t m = std::min<int64_t>(tile_rows, rows - r);
-      block_matmul(m, ld, visible(r + m - 1), w + r * ldw, ldw, int64_t{1}, y, ld, out + r * ld, ld,
-                   false);
+      block_matmul(m, ld, visible(r + m - 1), w + r * ldw, ldw, int64_t{1}, y, ldy, out + r * ld,
+                   ld, false);
     }
   }
 
@@ -165,22 +180,28 @@ void attention(const Attention<T>& shape, HeadRows<const T> q, HeadRows<const T>
   const int64_t ld_keys = padded_keys<T>(Tk), ld_d = padded_channels<T>(D),
                 ld_v = padded_channels<T>(Dv);
   const int64_t blocks = ceil_div(Tq, query_block);
-  const int64_t cost = query_block * Tk * (D + Dv);
+  const int64_t cost = std::min(Tq, query_block) * Tk * (D + Dv);
+  const bool pack_keys = Tq > few_queries;
+  const bool pack_values = pack_keys || Dv != ld_v;  // a tile reads whole registers
   const auto run = [&](int64_t begin, int64_t end) {
-    const Scratch<T> keys(D * ld_keys), values(Tk * ld_v), queries(query_block * ld_d),
-        scores(query_block * ld_keys), sums(query_block * ld_v);
+    const Scratch<T> keys(pack_keys ? D * ld_keys : 0), values(pack_values ? Tk * ld_v : 0),
+        queries(query_block * ld_d), scores(query_block * ld_keys), sums(query_block * ld_v);
     int64_t packed = -1;
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t b = unit / (H * blocks), h = unit / blocks % H, kv = h / (H / Hkv);
       if (packed != b * Hkv + kv) {
-        pack_transposed(k, b, kv, Tk, D, keys.data());
-        pack_rows(v, b, kv, 0, Tk, Dv, T(1), values.data());
+        if (pack_keys) pack_transposed(k, b, kv, Tk, D, keys.data());
+        if (pack_values) pack_rows(v, b, kv, 0, Tk, Dv, T(1), values.data());
         packed = b * Hkv + kv;
       }
       const int64_t first = interleaved(unit % blocks, blocks) * query_block;
       const QueryBlock<T> block{shape, b, h, first, std::min(query_block, Tq - first)};
       pack_rows(q, b, h, first, block.rows, D, shape.scale, queries.data());
-      block.times_keys(queries.data(), keys.data(), D, scores.data());
+      if (pack_keys) {
+        block.times_keys(queries.data(), keys.data(), D, scores.data());
+      } else {
+        block.times_key_rows(queries.data(), k, kv, scores.data());
+      }
       T row_sum[query_block];
       for (int64_t r = 0; r < block.rows; ++r) {
         T* const score = scores.data() + r * ld_keys;
@@ -197,7 +218,11 @@ void attention(const Attention<T>& shape, HeadRows<const T> q, HeadRows<const T>
         }
         block.clear_beyond(scores.data(), r);
       }
-      block.weigh_rows(scores.data(), values.data(), Dv, sums.data());
+      if (pack_values) {
+        block.weigh_rows(scores.data(), values.data(), ld_v, Dv, sums.data());
+      } else {
+        block.weigh_rows(scores.data(), v.row(b, kv, 0), v.time, Dv, sums.data());
+      }
       for (int64_t r = 0; r < block.rows; ++r) {
         const auto normalize = [s = T(1) / row_sum[r]](Vec<T> x) { return x * s; };
         map(Dv, out.row(b, h, first + r), normalize, sums.data() + r * ld_v);
@@ -265,7 +290,7 @@ void attention_backward(const Attention<T>& shape, HeadRows<const T> q, HeadRows
           }
           block.add_to_keys(weights.data(), douts.data(), Dv, dvalues.data());
           block.add_to_keys(dscores.data(), queries.data(), D, dkeys.data());
-          block.weigh_rows(dscores.data(), key_rows.data(), D, dqueries.data());
+          block.weigh_rows(dscores.data(), key_rows.data(), ld_d, D, dqueries.data());
           for (int64_t r = 0; r < block.rows; ++r) {
             const auto times = [s = shape.scale](Vec<T> x) { return x * s; };
             map(D, dq.row(b, h, first + r), times, dqueries.data() + r * ld_d);

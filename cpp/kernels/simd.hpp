@@ -141,7 +141,7 @@ inline Vec<T> nan_min(Vec<T> a, Vec<T> b) {
 // e^x. With AVX-512, e^x = 2^k e^r for k = round(x / ln 2) takes a dozen instructions, as scalef
 // makes 2^k with overflow and underflow where xsimd patches them: 1.4 times as fast.
 template <class T>
-inline Vec<T> vexp(Vec<T> x) {
+[[gnu::always_inline]] inline Vec<T> vexp(Vec<T> x) {
 #if defined(__AVX512F__)
   if constexpr (std::is_same_v<T, float>) {
     // Bounds beyond which the result is 0 or inf anyway; a NaN passes, as second arguments do.
@@ -183,7 +183,7 @@ struct Part {
 
 // body(i, lane) for i = 0, W, 2W, ...; lane.load and lane.store never leave [0, n).
 template <class T, class F>
-inline void each_vec(int64_t n, F body) {
+[[gnu::flatten]] inline void each_vec(int64_t n, F body) {
   int64_t i = 0;
   for (; i + lanes<T> <= n; i += lanes<T>) body(i, Whole<T>{});
   if (i < n) body(i, Part<T>{n - i});
@@ -210,9 +210,9 @@ template <class T>
 inline constexpr int64_t sum_block = 16 * 8 * lanes<T>;
 
 // sum_i f(in[i]...). Eight accumulators hide the latency of the addition; blocks are added
-// pairwise, so the rounding error grows with log n and not with n.
+// pairwise, so the rounding error grows with log n and not with n. (flatten: f must not be a call.)
 template <class T, class F, class... In>
-inline T sum_map(int64_t n, F f, const In*... in) {
+[[gnu::flatten]] inline T sum_map(int64_t n, F f, const In*... in) {
   if (n > sum_block<T>) {
     const int64_t left = round_up(n / 2, sum_block<T>);
     return sum_map<T>(left, f, in...) + sum_map<T>(n - left, f, (in + left)...);
@@ -221,18 +221,13 @@ inline T sum_map(int64_t n, F f, const In*... in) {
   Vec<T> total(T(0));
   int64_t i = 0;
   if (n >= 8 * W) {
-    Vec<T> a0(T(0)), a1(T(0)), a2(T(0)), a3(T(0)), a4(T(0)), a5(T(0)), a6(T(0)), a7(T(0));
+    Vec<T> a[8];
+    for (auto& sum : a) sum = Vec<T>(T(0));
     for (; i + 8 * W <= n; i += 8 * W) {
-      a0 += f(load(in + i)...);
-      a1 += f(load(in + i + W)...);
-      a2 += f(load(in + i + 2 * W)...);
-      a3 += f(load(in + i + 3 * W)...);
-      a4 += f(load(in + i + 4 * W)...);
-      a5 += f(load(in + i + 5 * W)...);
-      a6 += f(load(in + i + 6 * W)...);
-      a7 += f(load(in + i + 7 * W)...);
+#pragma GCC unroll 8
+      for (int64_t j = 0; j < 8; ++j) a[j] += f(load(in + i + j * W)...);
     }
-    total = ((a0 + a1) + (a2 + a3)) + ((a4 + a5) + (a6 + a7));
+    total = ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7]));
   }
   for (; i + W <= n; i += W) total += f(load(in + i)...);
   if (i < n) total += keep(f(load_part(in + i, n - i)...), n - i);

@@ -90,16 +90,20 @@ void transpose_block(const T* x, int64_t ldx, int64_t rows, int64_t cols, T* out
   for (; r + W <= rows; r += W) {
     int64_t c = 0;
     for (; c + W <= cols; c += W) {
-      Quad<T> v[W];
+      Quad<T> v[W], mixed[W];
+#pragma GCC unroll 4
       for (int64_t i = 0; i < W; ++i) v[i] = Quad<T>::load_unaligned(x + (r + i) * ldx + c);
+#pragma GCC unroll 2
       for (int64_t round = 1; round < W; round *= 2) {
-        Quad<T> mixed[W];
+#pragma GCC unroll 2
         for (int64_t i = 0; i < W / 2; ++i) {
           mixed[2 * i] = xsimd::zip_lo(v[i], v[i + W / 2]);
           mixed[2 * i + 1] = xsimd::zip_hi(v[i], v[i + W / 2]);
         }
-        std::copy(mixed, mixed + W, v);
+#pragma GCC unroll 4
+        for (int64_t i = 0; i < W; ++i) v[i] = mixed[i];
       }
+#pragma GCC unroll 4
       for (int64_t i = 0; i < W; ++i) v[i].store_unaligned(out + (c + i) * ldo + r);
     }
     for (; c < cols; ++c) {

@@ -141,6 +141,17 @@ struct QueryBlock {
       for (int64_t j = 0; j < keys; ++j) score[j] = allowed[j] ? score[j] : -infinity<T>;
     }
   }
+
+  // factor[j] = 1 / (1 - dropout) where the weight of key j is kept in row r, 0 where it is dropped
+  void dropout_factors(int64_t r, uint8_t* kept, T* factor) const {
+    // kept, factor: [visible(r)]
+    const int64_t row = (b * shape.H + h) * shape.Tq + first + r, keys = visible(r);
+    const uint64_t skip = static_cast<uint64_t>(row) * blocks_for_bernoulli(shape.Tk);
+    fill_bernoulli(kept, keys, 1.0 - shape.dropout, shape.dropout_key,
+                   shape.dropout_counter + skip);
+    const T scale = T(1.0 / (1.0 - shape.dropout));
+    for (int64_t j = 0; j < keys; ++j) factor[j] = kept[j] ? scale : T(0);
+  }
 };
 
 // score -> e^(score - shift); returns the sum.
@@ -181,11 +192,14 @@ void attention(const Attention<T>& shape, HeadRows<const T> q, HeadRows<const T>
                 ld_v = padded_channels<T>(Dv);
   const int64_t blocks = ceil_div(Tq, query_block);
   const int64_t cost = std::min(Tq, query_block) * Tk * (D + Dv);
+  const bool dropout = shape.dropout > 0.0;
   const bool pack_keys = Tq > few_queries;
   const bool pack_values = pack_keys || Dv != ld_v;  // a tile reads whole registers
   const auto run = [&](int64_t begin, int64_t end) {
     const Scratch<T> keys(pack_keys ? D * ld_keys : 0), values(pack_values ? Tk * ld_v : 0),
-        queries(query_block * ld_d), scores(query_block * ld_keys), sums(query_block * ld_v);
+        queries(query_block * ld_d), scores(query_block * ld_keys), sums(query_block * ld_v),
+        factors(dropout ? Tk : 0);
+    const Scratch<uint8_t> kept(dropout ? Tk : 0);
     int64_t packed = -1;
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t b = unit / (H * blocks), h = unit / blocks % H, kv = h / (H / Hkv);
@@ -216,6 +230,11 @@ void attention(const Attention<T>& shape, HeadRows<const T> q, HeadRows<const T>
           row_sum[r] = exp_row(score, n, max);
           lse[(b * H + h) * Tq + first + r] = max + std::log(row_sum[r]);
         }
+        if (dropout) {
+          block.dropout_factors(r, kept.data(), factors.data());
+          const auto times = [](Vec<T> w, Vec<T> f) { return w * f; };
+          map(n, score, times, score, factors.data());
+        }
         block.clear_beyond(scores.data(), r);
       }
       if (pack_values) {
@@ -241,19 +260,22 @@ void attention_backward(const Attention<T>& shape, HeadRows<const T> q, HeadRows
   //   out_i = sum_j w_ij v_j   so  dv_j = sum_i w_ij dout_i,  dw_ij = dout_i . v_j
   //   w_i = softmax(s_i)       so  ds_ij = w_ij (dw_ij - dout_i . out_i)
   //   s_ij = scale q_i . k_j   so  dq_i = scale sum_j ds_ij k_j,  dk_j = sum_i ds_ij scale q_i
+  // With dropout, out_i = sum_j f_ij w_ij v_j: f scales the weights in dv, and dw in ds.
   // One thread owns a key/value head and all the query heads that read it, so that sums into dk and
   // dv have one order.
   const int64_t B = shape.B, H = shape.H, Hkv = shape.Hkv, Tq = shape.Tq, Tk = shape.Tk;
   const int64_t D = shape.D, Dv = shape.Dv;
   const int64_t ld_keys = padded_keys<T>(Tk), ld_d = padded_channels<T>(D),
                 ld_v = padded_channels<T>(Dv);
+  const bool dropout = shape.dropout > 0.0;
   const int64_t group = Hkv > 0 ? H / Hkv : 0;
   const int64_t cost = group * Tq * Tk * (3 * D + 2 * Dv);
   const auto run = [&](int64_t begin, int64_t end) {
     const Scratch<T> keys(D * ld_keys), values(Dv * ld_keys), key_rows(Tk * ld_d),
         queries(query_block * ld_d), douts(query_block * ld_v), weights(query_block * ld_keys),
         dscores(query_block * ld_keys), dqueries(query_block * ld_d), dkeys(Tk * ld_d),
-        dvalues(Tk * ld_v);
+        dvalues(Tk * ld_v), factors(dropout ? Tk : 0);
+    const Scratch<uint8_t> kept(dropout ? Tk : 0);
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t b = unit / Hkv, kv = unit % Hkv;
       pack_transposed(k, b, kv, Tk, D, keys.data());
@@ -279,10 +301,17 @@ void attention_backward(const Attention<T>& shape, HeadRows<const T> q, HeadRows
             } else {
               block.add_bias(weight, r);
               const T delta = dot(douts.data() + r * ld_v, out.row(b, h, first + r), Dv);
+              const T* const factor = dropout ? factors.data() : nullptr;
+              if (dropout) block.dropout_factors(r, kept.data(), factors.data());
               each_vec<T>(n, [=](int64_t j, auto lane) {
                 const Vec<T> w = vexp<T>(lane.load(weight + j) - shift);
-                lane.store(weight + j, w);
-                lane.store(dscore + j, w * (lane.load(dscore + j) - delta));
+                Vec<T> dw = lane.load(dscore + j), dropped = w;
+                if (factor) {
+                  dw *= lane.load(factor + j);
+                  dropped *= lane.load(factor + j);
+                }
+                lane.store(weight + j, dropped);
+                lane.store(dscore + j, w * (dw - delta));
               });
             }
             block.clear_beyond(weights.data(), r);

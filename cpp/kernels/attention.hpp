@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "core/rng.hpp"
+
 namespace gu::kernels {
 
 // Where row (b, h, t) of a tensor lies. Strides are in elements and channels are contiguous, so the
@@ -42,7 +44,18 @@ struct Attention {
   MaskRows<T> bias = {};           // added to the scores
   MaskRows<bool> allowed = {};     // true where the query may attend
   const T* alibi_slope = nullptr;  // [H]: bias -slope_h |i + Tk - Tq - j|
+  // Each weight becomes 0 with this probability and is divided by 1 - dropout otherwise. Row r of
+  // the B H Tq rows draws with fill_bernoulli(..., Tk, 1 - dropout, key, counter + r * per_row)
+  // where per_row = blocks_for_bernoulli(Tk); backward draws the same again.
+  double dropout = 0.0;
+  uint64_t dropout_key = 0, dropout_counter = 0;
 };
+
+// Blocks of the random stream that one call with dropout uses.
+template <class T>
+uint64_t attention_dropout_blocks(const Attention<T>& shape) {
+  return static_cast<uint64_t>(shape.B * shape.H * shape.Tq) * blocks_for_bernoulli(shape.Tk);
+}
 
 template <class T>
 void attention(const Attention<T>& shape, HeadRows<const T> q, HeadRows<const T> k,

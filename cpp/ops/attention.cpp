@@ -9,6 +9,8 @@
 
 #include "autograd/tape.hpp"
 #include "core/registry.hpp"
+#include "core/rng.hpp"
+#include "ops/broadcast.hpp"
 
 namespace gu::ops {
 
@@ -24,6 +26,8 @@ struct AttentionCall {
   bool causal;
   Saved bias, allowed, slopes;  // [*, *, *, Tk] with sizes of 1 repeated; [H]
   int64_t mask_strides[3] = {0, 0, 0};
+  double dropout = 0;
+  RandomState stream = {};  // where the dropout of this call begins
 };
 
 template <class T>
@@ -34,6 +38,9 @@ kernels::Attention<T> kernel_shape(const AttentionCall& c) {
   if (c.bias.defined()) a.bias = {c.bias.get().data<T>(), s[0], s[1], s[2]};
   if (c.allowed.defined()) a.allowed = {c.allowed.get().data<bool>(), s[0], s[1], s[2]};
   if (c.slopes.defined()) a.alibi_slope = c.slopes.get().data<T>();
+  a.dropout = c.dropout;
+  a.dropout_key = c.stream.seed;
+  a.dropout_counter = c.stream.counter;
   return a;
 }
 
@@ -57,18 +64,21 @@ void set_mask(AttentionCall& c, const Tensor& mask, DType dtype) {
     fail<ValueError>("[", c.op, "] a mask that requires a gradient is not supported");
   const int64_t wanted[] = {c.B, c.H, c.Tq, c.Tk};
   Shape shape = mask.shape();
-  bool fits = shape.size() <= 4 && !shape.empty() && shape.back() == c.Tk;
+  bool fits = shape.size() <= 4;
   shape.insert(shape.begin(), 4 - std::min<size_t>(4, shape.size()), 1);
-  for (size_t i = 0; fits && i < 3; ++i) fits = shape[i] == 1 || shape[i] == wanted[i];
+  for (size_t i = 0; fits && i < 4; ++i) fits = shape[i] == 1 || shape[i] == wanted[i];
   if (!fits)
     fail<ShapeError>("[", c.op, "] mask must broadcast to (", c.B, ", ", c.H, ", ", c.Tq, ", ",
-                     c.Tk, ") and have all of its keys, but got shape ", mask.shape());
+                     c.Tk, "), but got shape ", mask.shape());
+  Tensor rows = mask.alias(shape);
+  shape[3] = c.Tk;  // the kernel reads a value a key; it repeats everything else without a copy
+  if (rows.size(3) != c.Tk) rows = expanded(rows, shape);
   int64_t stride = c.Tk;
   for (int i = 2; i >= 0; --i) {
     c.mask_strides[i] = shape[i] == 1 ? 0 : stride;
     stride *= shape[i];
   }
-  (mask.dtype() == DType::boolean ? c.allowed : c.bias) = Saved(mask);
+  (mask.dtype() == DType::boolean ? c.allowed : c.bias) = Saved(rows);
 }
 
 void set_slopes(AttentionCall& c, const Tensor& slopes, DType dtype) {
@@ -80,11 +90,20 @@ void set_slopes(AttentionCall& c, const Tensor& slopes, DType dtype) {
   c.slopes = Saved(slopes);
 }
 
+void set_dropout(AttentionCall& c, double p) {
+  if (!(p >= 0 && p <= 1))
+    fail<ValueError>("[", c.op, "] dropout_p must be in 0 to 1, but got ", p);
+  c.dropout = p;
+  const kernels::Attention<float> sizes{c.B, c.H, c.Hkv, c.Tq, c.Tk, c.D, c.Dv, 1.0f};
+  if (p > 0) c.stream = default_generator().advance(kernels::attention_dropout_blocks(sizes));
+}
+
 }  // namespace
 
 static Tensor fused_attention(const Tensor& query, const Tensor& key, const Tensor& value,
                               const std::optional<Tensor>& mask, bool is_causal,
-                              std::optional<double> scale, const std::optional<Tensor>& slopes) {
+                              std::optional<double> scale, const std::optional<Tensor>& slopes,
+                              double dropout_p) {
   // query [B, H, Tq, D], key [B, Hkv, Tk, D], value [B, Hkv, Tk, Dv] -> [B, H, Tq, Dv]
   const char* op = "fused_attention";
   if (query.dim() != 4 || key.dim() != 4 || value.dim() != 4)
@@ -115,6 +134,7 @@ static Tensor fused_attention(const Tensor& query, const Tensor& key, const Tens
                   {}};
   if (mask) set_mask(c, *mask, query.dtype());
   if (slopes) set_slopes(c, *slopes, query.dtype());
+  set_dropout(c, dropout_p);
 
   Tensor out = Tensor::empty({c.B, c.H, c.Tq, c.Dv}, query.dtype());
   Tensor lse = Tensor::empty({c.B, c.H, c.Tq}, query.dtype());
@@ -146,11 +166,12 @@ static Tensor fused_attention(const Tensor& query, const Tensor& key, const Tens
         return Grads{dq, dk, dv};
       });
 }
-GU_OP(fused_attention, "query, key, value, mask=None, is_causal=False, scale=None, slopes=None")
+GU_OP(fused_attention,
+      "query, key, value, mask=None, is_causal=False, scale=None, slopes=None, dropout_p=0.0")
 
 static Tensor packed_attention(const Tensor& qkv, int64_t n_head, std::optional<int64_t> n_kv_head,
                                bool is_causal, std::optional<double> scale,
-                               const std::optional<Tensor>& slopes) {
+                               const std::optional<Tensor>& slopes, double dropout_p) {
   // qkv [B, T, (H + 2 Hkv) D] -> [B, T, H D]; nothing is copied between the products and the kernel
   const char* op = "packed_attention";
   int64_t H = n_head, Hkv = n_kv_head.value_or(n_head);
@@ -169,6 +190,7 @@ static Tensor packed_attention(const Tensor& qkv, int64_t n_head, std::optional<
                   is_causal, {},          {},
                   {}};
   if (slopes) set_slopes(c, *slopes, qkv.dtype());
+  set_dropout(c, dropout_p);
   int64_t first_key = H * D, first_value = (H + Hkv) * D;
 
   Tensor out = Tensor::empty({c.B, T_, H * D}, qkv.dtype());
@@ -201,6 +223,7 @@ static Tensor packed_attention(const Tensor& qkv, int64_t n_head, std::optional<
                   return Grads{dqkv};
                 });
 }
-GU_OP(packed_attention, "qkv, n_head, n_kv_head=None, is_causal=True, scale=None, slopes=None")
+GU_OP(packed_attention,
+      "qkv, n_head, n_kv_head=None, is_causal=True, scale=None, slopes=None, dropout_p=0.0")
 
 }  // namespace gu::ops

@@ -1,4 +1,5 @@
-// softmax: scores to probabilities along one axis; and its logarithm, which is safer to take the logarithm of.
+// softmax: scores to probabilities along one axis; and its logarithm, which is safer to take the
+// logarithm of.
 //   softmax(x)_i = exp(x_i - max x) / sum_j exp(x_j - max x)
 
 #include "kernels/softmax.hpp"
@@ -18,7 +19,8 @@ void axis_last(const T* x, T* rows, AxisView v) {
   parallel_for(v.outer, 1, [&](int64_t begin, int64_t end) {
     for (int64_t o = begin; o < end; ++o)
       for (int64_t i = 0; i < v.inner; ++i)
-        for (int64_t k = 0; k < v.n; ++k) rows[(o * v.inner + i) * v.n + k] = x[(o * v.n + k) * v.inner + i];
+        for (int64_t k = 0; k < v.n; ++k)
+          rows[(o * v.inner + i) * v.n + k] = x[(o * v.n + k) * v.inner + i];
   });
 }
 
@@ -70,10 +72,12 @@ Tensor run_softmax(SoftmaxKernels kernel, const Tensor& x, int64_t dim) {
         kernel.backward<T>()(y.get().data<T>(), dy.data<T>(), dx.data<T>(), v.outer, v.n);
         return;
       }
-      Tensor y_rows = Tensor::empty(dy.shape(), dy.dtype()), dy_rows = Tensor::empty(dy.shape(), dy.dtype());
+      Tensor y_rows = Tensor::empty(dy.shape(), dy.dtype()),
+             dy_rows = Tensor::empty(dy.shape(), dy.dtype());
       axis_last(y.get().data<T>(), y_rows.data<T>(), v);
       axis_last(dy.data<T>(), dy_rows.data<T>(), v);
-      kernel.backward<T>()(y_rows.data<T>(), dy_rows.data<T>(), dy_rows.data<T>(), v.outer * v.inner, v.n);
+      kernel.backward<T>()(y_rows.data<T>(), dy_rows.data<T>(), dy_rows.data<T>(),
+                           v.outer * v.inner, v.n);
       axis_back(dy_rows.data<T>(), dx.data<T>(), v);
     });
     return Grads{dx};
@@ -82,10 +86,14 @@ Tensor run_softmax(SoftmaxKernels kernel, const Tensor& x, int64_t dim) {
 
 }  // namespace
 
-static Tensor softmax(const Tensor& x, int64_t dim) { return run_softmax({"softmax", false}, x, dim); }
+static Tensor softmax(const Tensor& x, int64_t dim) {
+  return run_softmax({"softmax", false}, x, dim);
+}
 GU_OP(softmax, "x, dim=-1")
 
-static Tensor log_softmax(const Tensor& x, int64_t dim) { return run_softmax({"log_softmax", true}, x, dim); }
+static Tensor log_softmax(const Tensor& x, int64_t dim) {
+  return run_softmax({"log_softmax", true}, x, dim);
+}
 GU_OP(log_softmax, "x, dim=-1")
 
 }  // namespace gu::ops

@@ -5,6 +5,7 @@ One test: ``pytest tests/ops -k "softmax and gradient"``.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,11 @@ def test_every_op_has_every_face() -> None:
     if (root / "cpp").is_dir():
         missing = [op.file for op in _core.ops.values() if not (root / "cpp" / op.file).is_file()]
         assert not missing, "registered from files that do not exist"
+
+
+def test_files_do_not_hide_the_ops_they_specify() -> None:
+    importlib.import_module("groundup.ops.softmax")  # as a part of the package it would be ops.softmax
+    assert ops.softmax is gu.softmax
 
 
 @pytest.mark.parametrize("spec", CASES)

@@ -62,10 +62,15 @@ class MultiHeadAttention(Module):
         """
         dropout = self.attn_dropout if self.training else 0.0
         slopes = gu.alibi_slopes(self.n_head).to(x.dtype) if self.position == "alibi" else None
-        if memory is None and mask is None and cache is None and dropout == 0 and self.position != "rotary":
+        if memory is None and mask is None and cache is None and self.position != "rotary":
             # The common case: no copy between the multiplication and the kernel.
             heads = gu.packed_attention(
-                self.qkv(x), self.n_head, self.n_kv_head, is_causal=self.causal, slopes=slopes
+                self.qkv(x),
+                self.n_head,
+                self.n_kv_head,
+                is_causal=self.causal,
+                slopes=slopes,
+                dropout_p=dropout,
             )
             return self.dropout(self.proj(heads))
         q, k, v = self._project(x, memory)  # [B, H, T, D], [B, Hkv, S, D], [B, Hkv, S, D]
@@ -74,14 +79,7 @@ class MultiHeadAttention(Module):
             q, k = gu.rotary(q, start), gu.rotary(k, start)
         if cache is not None:
             k, v = cache.append(k, v)
-        if dropout == 0:
-            heads = gu.fused_attention(q, k, v, mask, is_causal=self.causal, slopes=slopes)
-        else:
-            from groundup.ops.attention import weigh
-
-            # Weights that are dropped must exist, so this is the composition.
-            w = gu.ops.attention_weights(q, k, mask, is_causal=self.causal, slopes=slopes)
-            heads = weigh(gu.dropout(w, dropout), v)
+        heads = gu.fused_attention(q, k, v, mask, is_causal=self.causal, slopes=slopes, dropout_p=dropout)
         heads = heads.transpose(1, 2).reshape(x.shape[0], q.shape[2], self.n_embd)
         return self.dropout(self.proj(heads))
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from groundup import _core
@@ -128,3 +130,14 @@ def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return get(name)
+
+
+class _Package(ModuleType):
+    """Importing ``groundup.ops.softmax`` must not put that module where the op ``ops.softmax`` is."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_") or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -79,6 +79,7 @@ class Spec:
     tolerance: dict[str, tuple[float, float]] = field(
         default_factory=lambda: {"float32": (2e-6, 2e-6), "float64": (1e-13, 1e-13)}
     )
+    random: bool = False  # draws from the random stream; the rule of backward draws the same numbers again
     cost: Callable[..., Cost] | None = None  # of the arguments; by default one operation an output element
     bench: Callable[[np.random.Generator], Sample] | None = None  # a call large enough to time
     args: dict[str, str] = field(default_factory=dict)  # parameter -> its line in the docstring

@@ -26,6 +26,7 @@ from groundup.ops._spec import (
     require,
     sample,
 )
+from groundup.ops.creation import keep_mask
 
 
 def attention_weights(
@@ -51,7 +52,16 @@ def attention_weights(
     highest = scores.max(axis=-1, keepdims=True, initial=-np.inf)
     e = np.exp(scores - np.where(np.isneginf(highest), 0, highest))
     total = e.sum(axis=-1, keepdims=True)
-    return (e / np.where(total == 0, 1, total)).astype(query.dtype)  # a query that sees nothing gets zeros
+    # A query that sees nothing gets zeros.
+    return np.asarray(e / np.where(total == 0, 1, total), query.dtype)
+
+
+def _dropout_factors(w: Array, p: float) -> Array:
+    """What dropout multiplies each weight by: 0 with probability p, else 1/(1 - p)."""
+    if p == 0:
+        return np.ones_like(w)
+    keep = keep_mask(math.prod(w.shape[:-1]), w.shape[-1], p).reshape(w.shape)
+    return np.where(keep, np.divide(1, 1 - p), 0).astype(w.dtype)
 
 
 def fused_attention(
@@ -62,9 +72,11 @@ def fused_attention(
     is_causal: bool = False,
     scale: float | None = None,
     slopes: Array | None = None,
+    dropout_p: float = 0.0,
 ) -> Array:
     w = attention_weights(query, key, mask, is_causal, scale, slopes)  # B,H,Tq,Tk
-    return w @ np.repeat(value, query.shape[1] // value.shape[1], axis=1)  # B,H,Tq,Dv
+    w = w * _dropout_factors(w, dropout_p)
+    return np.asarray(w @ np.repeat(value, query.shape[1] // value.shape[1], axis=1))  # B,H,Tq,Dv
 
 
 def fused_attention_backward(
@@ -77,19 +89,21 @@ def fused_attention_backward(
     is_causal: bool = False,
     scale: float | None = None,
     slopes: Array | None = None,
+    dropout_p: float = 0.0,
 ) -> tuple[Array | None, ...]:
     groups = query.shape[1] // key.shape[1]
     w = attention_weights(query, key, mask, is_causal, scale, slopes)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    dv = w.swapaxes(-1, -2) @ dy  # B,H,Tk,Dv
-    dw = dy @ np.repeat(value, groups, axis=1).swapaxes(-1, -2)  # B,H,Tq,Tk
+    factors = _dropout_factors(w, dropout_p)
+    dv = (w * factors).swapaxes(-1, -2) @ dy  # B,H,Tk,Dv
+    dw = dy @ np.repeat(value, groups, axis=1).swapaxes(-1, -2) * factors  # B,H,Tq,Tk
     dscores = w * (dw - (dw * w).sum(axis=-1, keepdims=True)) * query.dtype.type(scale)
     dq = dscores @ np.repeat(key, groups, axis=1)
     dk = dscores.swapaxes(-1, -2) @ query
 
     def per_group(grad: Array) -> Array:  # B,H,T,D -> B,Hkv,T,D: the heads of a group share one key
         B, H, T, D = grad.shape
-        return grad.reshape(B, H // groups, groups, T, D).sum(axis=2)
+        return np.asarray(grad.reshape(B, H // groups, groups, T, D).sum(axis=2))
 
     return dq, per_group(dk), per_group(dv), None, None
 
@@ -109,8 +123,11 @@ def packed_attention(
     is_causal: bool = True,
     scale: float | None = None,
     slopes: Array | None = None,
+    dropout_p: float = 0.0,
 ) -> Array:
-    y = fused_attention(*_merged(qkv, n_head, n_kv_head), None, is_causal, scale, slopes)  # B,H,T,D
+    y = fused_attention(
+        *_merged(qkv, n_head, n_kv_head), None, is_causal, scale, slopes, dropout_p
+    )  # B,H,T,D
     B, H, T, D = y.shape
     return y.transpose(0, 2, 1, 3).reshape(B, T, H * D)
 
@@ -124,6 +141,7 @@ def packed_attention_backward(
     is_causal: bool = True,
     scale: float | None = None,
     slopes: Array | None = None,
+    dropout_p: float = 0.0,
 ) -> tuple[Array, None]:
     q, k, v = _merged(qkv, n_head, n_kv_head)
     B, H, T, D = q.shape
@@ -131,7 +149,9 @@ def packed_attention_backward(
     def heads(t: Array) -> Array:  # B,T,H·D -> B,H,T,D
         return t.reshape(B, T, H, D).transpose(0, 2, 1, 3)
 
-    parts = fused_attention_backward(heads(dy), heads(y), q, k, v, None, is_causal, scale, slopes)[:3]
+    parts = fused_attention_backward(heads(dy), heads(y), q, k, v, None, is_causal, scale, slopes, dropout_p)[
+        :3
+    ]
     dqkv = np.concatenate([p for p in parts if p is not None], axis=1)  # B,H+2Hkv,T,D
     return dqkv.transpose(0, 2, 1, 3).reshape(qkv.shape), None
 
@@ -148,6 +168,10 @@ def _check_slopes(op: str, slopes: Array | None, H: int, dtype: np.dtype[Any]) -
         )
 
 
+def _check_dropout(op: str, p: float) -> None:
+    require(0 <= p <= 1, ValueError, f"[{op}] dropout_p must be in 0 to 1, but got {p:g}")
+
+
 def check_fused(
     query: Array,
     key: Array,
@@ -156,6 +180,7 @@ def check_fused(
     is_causal: bool,
     scale: float | None,
     slopes: Array | None,
+    dropout_p: float,
 ) -> None:
     op = "fused_attention"
     shapes = f"{query.shape}, {key.shape} and {value.shape}"
@@ -186,14 +211,14 @@ def check_fused(
             f"[{op}] mask must be bool or {query.dtype}, but got {mask.dtype}",
         )
         padded = (1,) * (4 - mask.ndim) + mask.shape
-        fits = 0 < mask.ndim <= 4 and mask.shape[-1] == Tk
-        fits = fits and all(n in (1, m) for n, m in zip(padded[:3], (B, H, Tq), strict=True))
+        fits = mask.ndim <= 4 and all(n in (1, m) for n, m in zip(padded, (B, H, Tq, Tk), strict=True))
         require(
             fits,
             ShapeError,
-            f"[{op}] mask must broadcast to {(B, H, Tq, Tk)} and have all of its keys, but got shape {mask.shape}",
+            f"[{op}] mask must broadcast to {(B, H, Tq, Tk)}, but got shape {mask.shape}",
         )
     _check_slopes(op, slopes, H, query.dtype)
+    _check_dropout(op, dropout_p)
 
 
 def check_packed(
@@ -203,6 +228,7 @@ def check_packed(
     is_causal: bool,
     scale: float | None,
     slopes: Array | None,
+    dropout_p: float,
 ) -> None:
     op = "packed_attention"
     H, K = n_head, n_head if n_kv_head is None else n_kv_head
@@ -218,6 +244,7 @@ def check_packed(
         f"[{op}] n_head + 2 n_kv_head = {H + 2 * K} must divide the channels of qkv, but got {qkv.shape}",
     )
     _check_slopes(op, slopes, H, qkv.dtype)
+    _check_dropout(op, dropout_p)
 
 
 def compose_weights(
@@ -237,12 +264,17 @@ def compose_weights(
     distance = np.arange(Tk) - (np.arange(Tq)[:, None] + Tk - Tq)  # Tq,Tk; positive is the future
     if slopes is not None:
         scores = scores - slopes.reshape((H, 1, 1)) * np.abs(distance).astype(dtype)
+    allowed = distance <= 0 if is_causal else np.ones((Tq, Tk), np.bool_)
     if mask is not None:
-        is_bool = mask.numpy().dtype == np.bool_
-        scores = ops.where(mask, scores, np.array(-np.inf, dtype)) if is_bool else scores + mask
-    if is_causal:
-        scores = ops.where(distance <= 0, scores, np.array(-np.inf, dtype))
-    return ops.softmax(scores, -1)
+        given = mask.numpy()
+        seen = given if given.dtype == np.bool_ else given > -np.inf
+        allowed = allowed & seen  # B,H,Tq,Tk, or sizes of 1
+        if given.dtype != np.bool_:
+            scores = scores + ops.where(seen, mask, np.zeros((), dtype))
+    # Softmax of nothing is NaN, so a query that sees no key keeps its scores until the weights become 0.
+    some = allowed.any(axis=-1, keepdims=True)
+    scores = ops.where(allowed | ~some, scores, np.array(-np.inf, dtype))
+    return ops.where(some, ops.softmax(scores, -1), np.zeros((), dtype))
 
 
 def compose_fused(
@@ -253,9 +285,16 @@ def compose_fused(
     is_causal: bool = False,
     scale: float | None = None,
     slopes: Any = None,
+    dropout_p: float = 0.0,
 ) -> Any:
     """The weights written out, then their product with the values."""
-    w = ops.attention_weights(query, key, mask, is_causal, scale, slopes)
+    constants = None if slopes is None else slopes.detach()
+    w = ops.attention_weights(query, key, mask, is_causal, scale, constants)
+    if dropout_p > 0:
+        *rows, Tk = w.shape
+        # Each row of weights draws from whole blocks of 8.
+        ones = np.ones((*rows, -(-Tk // 8) * 8), query.numpy().dtype)
+        w = w * ops.dropout(ones, dropout_p).numpy()[..., :Tk]
     return weigh(w, value)
 
 
@@ -272,13 +311,14 @@ def compose_packed(
     is_causal: bool = True,
     scale: float | None = None,
     slopes: Any = None,
+    dropout_p: float = 0.0,
 ) -> Any:
     """Split, transpose, `fused_attention`, transpose back."""
     K = n_head if n_kv_head is None else n_kv_head
     B, T, width = qkv.shape
     heads = ops.transpose(qkv.reshape((B, T, n_head + 2 * K, width // (n_head + 2 * K))), 1, 2)
     q, k, v = ops.split(heads, [n_head, K, K], 1)
-    y = ops.fused_attention(q, k, v, None, is_causal, scale, slopes)
+    y = ops.fused_attention(q, k, v, None, is_causal, scale, slopes, dropout_p)
     return ops.transpose(y, 1, 2).reshape((B, T, n_head * y.shape[-1]))
 
 
@@ -293,10 +333,24 @@ def samples_fused(rng: np.random.Generator) -> Iterable[Sample]:
     keep = rng.random((2, 1, 1, 10)) < 0.7
     keep[..., 0] = True
     yield sample(normal(2, 2, 5, 4), normal(2, 2, 10, 4), normal(2, 2, 10, 4), keep)
+    keep = rng.random((3, 5, 6)) < 0.5
+    keep[1, 2] = False  # a query that sees nothing
+    keep[2, 3, 1:] = False
+    yield sample(normal(2, 3, 5, 4), normal(2, 3, 6, 4), normal(2, 3, 6, 4), keep, is_causal=True)
+    yield sample(normal(2, 1, 3, 4), normal(2, 1, 5, 4), normal(2, 1, 5, 4), keep[:1, :3, :1])
+    yield sample(normal(1, 2, 9, 4), normal(1, 2, 4, 4), normal(1, 2, 4, 3), is_causal=True)  # Tq > Tk
     yield sample(normal(1, 2, 17, 4), normal(1, 2, 17, 4), normal(1, 2, 17, 4), is_causal=True,
                  slopes=np.array([0.5, 0.25]))  # fmt: skip
     yield sample(normal(1, 1, 1, 3), normal(1, 1, 1, 3), normal(1, 1, 1, 3), is_causal=True)
     yield sample(normal(0, 2, 4, 3), normal(0, 2, 4, 3), normal(0, 2, 4, 3))
+
+
+def samples_dropped(rng: np.random.Generator) -> Iterable[Sample]:
+    yield from samples_fused(rng)
+    q, k, v = (rng.standard_normal((2, 4, 9, 5)) for _ in range(3))
+    yield sample(q, k, v, is_causal=True, dropout_p=0.2)
+    yield sample(q[:, :, :3], k[:, :2], v[:, :2], slopes=np.array([0.5, 0.25, 0.125, 0.1]), dropout_p=0.5)
+    yield sample(q, k, v, dropout_p=1.0)
 
 
 def samples_packed(rng: np.random.Generator) -> Iterable[Sample]:
@@ -304,6 +358,7 @@ def samples_packed(rng: np.random.Generator) -> Iterable[Sample]:
     yield sample(rng.standard_normal((1, 65, 3 * 20)), 4, is_causal=False)
     yield sample(rng.standard_normal((2, 33, (4 + 2 * 2) * 5)), 4, 2)
     yield sample(rng.standard_normal((2, 9, (4 + 2) * 6)), 4, 1, slopes=np.array([0.5, 0.25, 0.125, 0.0625]))
+    yield sample(rng.standard_normal((2, 11, (4 + 2 * 2) * 3)), 4, 2, dropout_p=0.25)
     yield sample(rng.standard_normal((3, 0, 12)), 2, scale=0.5)
 
 
@@ -342,16 +397,19 @@ SPECS = [
         formula=r"y = \mathrm{softmax}(s\, Q K^\top + \mathrm{bias})\, V",
         shapes="query [B, H, Tq, D], key [B, Hkv, Tk, D], value [B, Hkv, Tk, Dv] -> y [B, H, Tq, Dv]",
         args={
-            "mask": "bool, True where a key may be seen, or float, added to the scores; broadcast to [B, H, Tq, Tk]",
+            "mask": "bool, True where a key may be seen, or float, added to the scores; broadcast to "
+            "[B, H, Tq, Tk]; gets no gradient",
             "is_causal": "query i sees keys up to i + Tk − Tq: the last query stands at the last key",
             "scale": "of the scores; 1/√D if None",
-            "slopes": "ALiBi's [H]: scores fall by slope · distance",
+            "slopes": "ALiBi's [H]: scores fall by slope · distance; gets no gradient",
+            "dropout_p": "each weight becomes 0 with this probability, else it is divided by 1 - dropout_p",
         },
         forward=fused_attention,
         backward=fused_attention_backward,
         check=check_fused,
         composition=compose_fused,
-        samples=samples_fused,
+        random=True,
+        samples=samples_dropped,
         example=Example(
             sample(
                 np.array([[[[1.0, 0.0], [0.0, 2.0]]]]),
@@ -380,18 +438,28 @@ SPECS = [
             Bad(
                 sample(*[np.zeros((1, 2, 3, 4))] * 3, np.ones((1, 1, 3, 2), bool)),
                 ShapeError,
-                "[fused_attention] mask must broadcast to (1, 2, 3, 3) and have all of its keys, but got shape "
-                "(1, 1, 3, 2)",
+                "[fused_attention] mask must broadcast to (1, 2, 3, 3), but got shape (1, 1, 3, 2)",
             ),
             Bad(
                 sample(*[np.zeros((1, 2, 3, 4))] * 3, slopes=np.zeros(3)),
                 ShapeError,
                 "[fused_attention] slopes must have shape (2,), but got (3,)",
             ),
+            Bad(
+                sample(*[np.zeros((1, 2, 3, 4))] * 3, dropout_p=1.5),
+                ValueError,
+                "[fused_attention] dropout_p must be in 0 to 1, but got 1.5",
+            ),
         ),
         tolerance=TOLERANCE,
         cost=lambda query, key, value, mask=None, is_causal=False, *args, **kwargs: _attention_cost(
-            *query.shape[:3], key.shape[2], query.shape[3], is_causal, 2 * nbytes(query) + nbytes(key, value)
+            query.shape[0],
+            query.shape[1],
+            query.shape[2],
+            key.shape[2],
+            query.shape[3],
+            is_causal,
+            2 * nbytes(query) + nbytes(key, value),
         ),
         bench=lambda rng: sample(*(rng.standard_normal((16, 6, 256, 64)) for _ in range(3)), is_causal=True),
         source="Vaswani et al.: Attention Is All You Need (2017); Dao et al.: FlashAttention (2022)",
@@ -405,12 +473,14 @@ SPECS = [
             "n_head": "H, query heads",
             "n_kv_head": "Hkv, key and value heads; H if None",
             "scale": "of the scores; 1/√D if None",
-            "slopes": "ALiBi's [H]: scores fall by slope · distance",
+            "slopes": "ALiBi's [H]: scores fall by slope · distance; gets no gradient",
+            "dropout_p": "each weight becomes 0 with this probability, else it is divided by 1 - dropout_p",
         },
         forward=packed_attention,
         backward=packed_attention_backward,
         check=check_packed,
         composition=compose_packed,
+        random=True,
         samples=samples_packed,
         example=Example(
             # One head of size 1: the second token weighs both equally, since its query is 0.
@@ -433,6 +503,11 @@ SPECS = [
                 sample(np.zeros((1, 2, 10)), 2),
                 ShapeError,
                 "[packed_attention] n_head + 2 n_kv_head = 6 must divide the channels of qkv, but got (1, 2, 10)",
+            ),
+            Bad(
+                sample(np.zeros((1, 2, 6)), 2, dropout_p=-0.5),
+                ValueError,
+                "[packed_attention] dropout_p must be in 0 to 1, but got -0.5",
             ),
         ),
         tolerance=TOLERANCE,

@@ -144,6 +144,12 @@ def bernoulli(x: Array) -> Array:
     return (_uniform(x.shape, x.dtype) < x).astype(x.dtype)
 
 
+def keep_mask(rows: int, n: int, p: float) -> Array:
+    """False with probability p; each row begins with a new block of the random stream. [rows, n] bool."""
+    halves = words(rows * -(-n // 8)).view(np.uint32)  # 8 halves a block
+    return np.asarray(halves.reshape(rows, -(-n // 8) * 8)[:, :n] < math.ceil((1 - p) * 2**32))
+
+
 # ---- checks --------------------------------------------------------------------------------------
 
 

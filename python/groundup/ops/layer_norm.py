@@ -20,7 +20,7 @@ def layer_norm(
     axes = fold(normalized_shape)
     mean = x.mean(axis=axes, keepdims=True)  # ...,1
     var = np.square(x - mean).mean(axis=axes, keepdims=True)  # ...,1
-    y = (x - mean) / np.sqrt(var + x.dtype.type(eps))  # ...,C
+    y: Array = (x - mean) / np.sqrt(var + x.dtype.type(eps))  # ...,C
     if weight is not None:
         y = y * weight
     if bias is not None:

@@ -12,7 +12,7 @@ from groundup.ops._spec import Array, Bad, Cost, Example, Sample, Spec, nbytes, 
 def softmax(x: Array, dim: int = -1) -> Array:
     # Subtracting the maximum changes nothing in exact arithmetic and keeps exp from overflowing.
     e = np.exp(x - x.max(axis=dim, keepdims=True))
-    return e / e.sum(axis=dim, keepdims=True)
+    return np.asarray(e / e.sum(axis=dim, keepdims=True))
 
 
 def softmax_backward(dy: Array, y: Array, x: Array, dim: int = -1) -> tuple[Array]:
@@ -21,7 +21,7 @@ def softmax_backward(dy: Array, y: Array, x: Array, dim: int = -1) -> tuple[Arra
 
 def log_softmax(x: Array, dim: int = -1) -> Array:
     shifted = x - x.max(axis=dim, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True)))
 
 
 def log_softmax_backward(dy: Array, y: Array, x: Array, dim: int = -1) -> tuple[Array]:

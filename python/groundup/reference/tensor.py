@@ -7,9 +7,10 @@ to turn the gradient of the result into gradients of its inputs. The tape rememb
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,10 +137,23 @@ def wrap(data: Any, node: Node | None = None) -> Tensor:
     return tensor
 
 
+@contextlib.contextmanager
+def _rewound(state: tuple[int, int] | None) -> Iterator[None]:
+    """Where a state is given, let the random stream stand there: an op draws again what its forward drew."""
+    now = _core.get_rng_state()
+    if state is not None:
+        _core.set_rng_state(*state)
+    try:
+        yield
+    finally:
+        _core.set_rng_state(*now)
+
+
 def apply(op: ops.Op, *args: Any, **kwargs: Any) -> Any:
     """Run the reference of ``op`` and record it on the tape."""
     spec = op.spec
     given, values = op.compiled.bind(*args, **kwargs)
+    stream = _core.get_rng_state()
     with np.errstate(all="ignore"):  # as in C++: 1 / 0 is inf without a warning
         if spec.check is not None:
             spec.check(*values)
@@ -154,7 +168,7 @@ def apply(op: ops.Op, *args: Any, **kwargs: Any) -> Any:
         rule = spec.backward
 
         def backward(*dys: Array) -> Sequence[Any]:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), _rewound(stream if spec.random else None):
                 grads = rule(dys if isinstance(result, tuple) else dys[0], result, *values)
             flat: list[Any] = []
             for grad in grads:  # an op over a list of tensors returns a list of gradients

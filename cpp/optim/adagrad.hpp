@@ -10,6 +10,7 @@ struct AdagradOptions {
   double lr_decay = 0.0;
   double weight_decay = 0.0;
   double eps = 1e-10;
+  bool maximize = false;
 };
 
 // g = grad + weight_decay * param,  total += g^2

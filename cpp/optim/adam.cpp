@@ -20,6 +20,7 @@ void adam_step(const std::vector<Segment<T>>& segments, const AdamOptions& optio
   const T eps = T(options.eps);
   const T shrink = options.decoupled ? T(1.0 - options.lr * options.weight_decay) : T(1);
   const T decay = options.decoupled ? T(0) : T(options.weight_decay);
+  const T sign = options.maximize ? T(-1) : T(1);
   const bool amsgrad = options.amsgrad;
   for_segments(segments, [=](const Segment<T>& s, int64_t begin, int64_t end) {
     T* const param = s.param + begin;
@@ -29,7 +30,7 @@ void adam_step(const std::vector<Segment<T>>& segments, const AdamOptions& optio
     T* const largest = amsgrad ? s.state3 + begin : nullptr;
     each_vec<T>(end - begin, [=](int64_t i, auto lane) {
       const Vec<T> p = lane.load(param + i) * shrink;
-      const Vec<T> g = lane.load(grad + i) + decay * p;
+      const Vec<T> g = sign * lane.load(grad + i) + decay * p;
       const Vec<T> m0 = lane.load(first + i);
       const Vec<T> m = m0 + take1 * (g - m0);
       const Vec<T> v = beta2 * lane.load(second + i) + take2 * g * g;

@@ -13,6 +13,7 @@ struct AdamOptions {
   double weight_decay = 0.0;
   bool decoupled = false;  // AdamW: decay shrinks the parameter and stays out of the moments
   bool amsgrad = false;    // divide by the largest second moment so far
+  bool maximize = false;
 };
 
 // Adam:  g = grad + weight_decay * param;   AdamW:  param *= 1 - lr * weight_decay, g = grad

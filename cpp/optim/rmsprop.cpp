@@ -11,6 +11,7 @@ template <class T>
 void rmsprop_step(const std::vector<Segment<T>>& segments, const RmspropOptions& options) {
   const T lr = T(options.lr), alpha = T(options.alpha), take = T(1.0 - options.alpha);
   const T eps = T(options.eps), decay = T(options.weight_decay), momentum = T(options.momentum);
+  const T sign = options.maximize ? T(-1) : T(1);
   const bool centered = options.centered;
   for_segments(segments, [=](const Segment<T>& s, int64_t begin, int64_t end) {
     T* const param = s.param + begin;
@@ -20,7 +21,7 @@ void rmsprop_step(const std::vector<Segment<T>>& segments, const RmspropOptions&
     T* const mean = centered ? s.state3 + begin : nullptr;
     each_vec<T>(end - begin, [=](int64_t i, auto lane) {
       const Vec<T> p = lane.load(param + i);
-      const Vec<T> g = lane.load(grad + i) + decay * p;
+      const Vec<T> g = sign * lane.load(grad + i) + decay * p;
       const Vec<T> v = alpha * lane.load(square + i) + take * g * g;
       lane.store(square + i, v);
       Vec<T> spread = v;

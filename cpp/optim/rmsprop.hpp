@@ -11,6 +11,7 @@ struct RmspropOptions {
   double eps = 1e-8;
   double weight_decay = 0.0;
   double momentum = 0.0;
+  bool maximize = false;
   bool centered = false;  // divide by the standard deviation: subtract the squared running mean
 };
 

@@ -20,18 +20,4 @@ struct Segment {
   T* state3 = nullptr;
 };
 
-// The square of the L2 norm of all gradients, in double precision; equal for any number of threads.
-template <class T>
-double squared_norm(const std::vector<Segment<T>>& segments);
-
-// A gradient that may be scaled in place, to clip its norm.
-template <class T>
-struct Span {
-  T* data;
-  int64_t n;
-};
-
-template <class T>
-void scale(const std::vector<Span<T>>& spans, T factor);
-
 }  // namespace gu::optim

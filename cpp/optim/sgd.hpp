@@ -11,6 +11,7 @@ struct SgdOptions {
   double dampening = 0.0;
   double weight_decay = 0.0;
   bool nesterov = false;
+  bool maximize = false;  // climb: use -grad, here and in the other optimizers
 };
 
 // g = grad + weight_decay * param

@@ -10,6 +10,7 @@
 
 #include "autograd/tape.hpp"
 #include "bindings/bind.hpp"
+#include "ops/cast.hpp"
 
 namespace py = pybind11;
 
@@ -113,6 +114,14 @@ py::object item(const Tensor& t) {
   }
 }
 
+// Python numbers as NumPy reads them, so that a float asked for in float64 never becomes a float32
+// on its way; what NumPy cannot read stays as it is.
+py::object typed(const py::object& data) {
+  if (py::isinstance<Tensor>(data)) return data;
+  py::array array = py::array::ensure(data);  // forgets the error where there was one
+  return array ? py::object(array) : data;
+}
+
 void bind(py::module_& m) {
   py::class_<DTypeObject>(m, "dtype", "The element type of a tensor.")
       .def_property_readonly("name", [](DTypeObject d) { return name(d.dtype); })
@@ -145,11 +154,9 @@ void bind(py::module_& m) {
   tensor.attr("__array_priority__") = 1000;
   tensor
       .def(py::init([](const py::object& data, const py::object& dtype, bool requires_grad) {
-             Tensor t = tensor_from_python(data, "tensor", false);
-             if (!dtype.is_none() && t.dtype() != dtype_from_python(dtype, "tensor")) {
-               py::object cast = py::cast(t).attr("to")(dtype).attr("detach")();
-               t = cast.cast<Tensor>();
-             }
+             Tensor t = tensor_from_python(dtype.is_none() ? data : typed(data), "tensor", false);
+             if (!dtype.is_none() && t.dtype() != dtype_from_python(dtype, "tensor"))
+               t = ops::converted(t, dtype_from_python(dtype, "tensor"));
              if (requires_grad) py::cast(t).attr("requires_grad_")();
              return t;
            }),
@@ -270,16 +277,11 @@ Tensor tensor_from_python(const py::handle& data, const char* op, bool share) {
     return share ? t : t.clone();
   }
   bool is_array = py::isinstance<py::array>(data);
-  py::array array;
-  try {
-    array = py::array::ensure(data, 0);
-    if (!array) throw py::error_already_set();
-  } catch (py::error_already_set&) {
-    PyErr_Clear();
+  py::array array = py::array::ensure(data, 0);
+  if (!array)
     fail<TypeError>("[", op,
                     "] data must be a number, nested lists of equal length or an array, but got ",
                     Py_TYPE(data.ptr())->tp_name);
-  }
   DType dtype = dtype_of_array(array, op);
   bool exact = array.dtype().kind() != 'f' || array.itemsize() != 2;
   // Python's floats carry no width; the default is float32, as in PyTorch. NumPy scalars keep

@@ -22,26 +22,52 @@ void adam_step(const std::vector<Segment<T>>& segments, const AdamOptions& optio
   const T decay = options.decoupled ? T(0) : T(options.weight_decay);
   const T sign = options.maximize ? T(-1) : T(1);
   const bool amsgrad = options.amsgrad;
+  // Changes p, m and v up to the division, which amsgrad does by another v.
+  const auto moments = [=](Vec<T>& p, Vec<T> grad, Vec<T>& m, Vec<T>& v) {
+    p *= shrink;
+    const Vec<T> g = sign * grad + decay * p;
+    m += take1 * (g - m);
+    v = beta2 * v + take2 * g * g;
+  };
+  const auto moved = [=](Vec<T> p, Vec<T> m, Vec<T> bound) {
+    return p - rate * m / (xsimd::sqrt(bound) * inverse_root + eps);
+  };
   for_segments(segments, [=](const Segment<T>& s, int64_t begin, int64_t end) {
-    T* const param = s.param + begin;
-    const T* const grad = s.grad + begin;
-    T* const first = s.state1 + begin;
-    T* const second = s.state2 + begin;
-    T* const largest = amsgrad ? s.state3 + begin : nullptr;
-    each_vec<T>(end - begin, [=](int64_t i, auto lane) {
-      const Vec<T> p = lane.load(param + i) * shrink;
-      const Vec<T> g = sign * lane.load(grad + i) + decay * p;
-      const Vec<T> m0 = lane.load(first + i);
-      const Vec<T> m = m0 + take1 * (g - m0);
-      const Vec<T> v = beta2 * lane.load(second + i) + take2 * g * g;
-      lane.store(first + i, m);
-      lane.store(second + i, v);
+    T* param = s.param + begin;
+    const T* grad = s.grad + begin;
+    T* first = s.state1 + begin;
+    T* second = s.state2 + begin;
+    T* largest = amsgrad ? s.state3 + begin : nullptr;
+    int64_t i = 0;
+    // Large models are bound by memory, which likes several lines of one array in a row.
+    constexpr int64_t U = 4, W = kernels::lanes<T>;
+    for (; !amsgrad && i + U * W <= end - begin; i += U * W) {
+      Vec<T> p[U], g[U], m[U], v[U];
+      for (int64_t u = 0; u < U; ++u) p[u] = kernels::load(param + i + u * W);
+      for (int64_t u = 0; u < U; ++u) g[u] = kernels::load(grad + i + u * W);
+      for (int64_t u = 0; u < U; ++u) m[u] = kernels::load(first + i + u * W);
+      for (int64_t u = 0; u < U; ++u) v[u] = kernels::load(second + i + u * W);
+      for (int64_t u = 0; u < U; ++u) {
+        moments(p[u], g[u], m[u], v[u]);
+        p[u] = moved(p[u], m[u], v[u]);
+      }
+      for (int64_t u = 0; u < U; ++u) kernels::store(param + i + u * W, p[u]);
+      for (int64_t u = 0; u < U; ++u) kernels::store(first + i + u * W, m[u]);
+      for (int64_t u = 0; u < U; ++u) kernels::store(second + i + u * W, v[u]);
+    }
+    param += i, grad += i, first += i, second += i;
+    if (amsgrad) largest += i;
+    each_vec<T>(end - begin - i, [=](int64_t k, auto lane) {
+      Vec<T> p = lane.load(param + k), m = lane.load(first + k), v = lane.load(second + k);
+      moments(p, lane.load(grad + k), m, v);
+      lane.store(first + k, m);
+      lane.store(second + k, v);
       Vec<T> bound = v;
       if (amsgrad) {
-        bound = kernels::nan_max(lane.load(largest + i), v);
-        lane.store(largest + i, bound);
+        bound = kernels::nan_max(lane.load(largest + k), v);
+        lane.store(largest + k, bound);
       }
-      lane.store(param + i, p - rate * m / (xsimd::sqrt(bound) * inverse_root + eps));
+      lane.store(param + k, moved(p, m, bound));
     });
   });
 }

@@ -56,17 +56,18 @@ double fold_all(const std::vector<Tensor>& grads, F f, Fold fold) {
       partial.data(), blocks, [](double x) { return x; }, fold);
 }
 
-// sum |g * by|^p
-double power_sum(const std::vector<Tensor>& grads, double p, double by) {
+// sum |unit(g)|^p
+template <class Unit>
+double power_sum(const std::vector<Tensor>& grads, double p, Unit unit) {
   const auto add = [](double a, double b) { return a + b; };
   if (p == 1.0)
     return fold_all(
-        grads, [=](double g) { return std::abs(g * by); }, add);
+        grads, [=](double g) { return std::abs(unit(g)); }, add);
   if (p == 2.0)
     return fold_all(
-        grads, [=](double g) { return (g * by) * (g * by); }, add);
+        grads, [=](double g) { return unit(g) * unit(g); }, add);
   return fold_all(
-      grads, [=](double g) { return std::pow(std::abs(g * by), p); }, add);
+      grads, [=](double g) { return std::pow(std::abs(unit(g)), p); }, add);
 }
 
 double largest(const std::vector<Tensor>& grads) {
@@ -99,16 +100,18 @@ void for_tensors(const char* op, const std::vector<Tensor>& tensors, F body) {
 
 double total_norm(const std::vector<Tensor>& grads, double p) {
   if (std::isinf(p)) return largest(grads);
-  const double sum = power_sum(grads, p, 1.0);
+  const double sum = power_sum(grads, p, [](double g) { return g; });
   constexpr double small = 1e-280, large = 1e300;  // between them no digit was lost
   if (sum > small && sum < large) return std::pow(sum, 1.0 / p);
-  const double unit = largest(grads);
-  if (unit == 0.0 || !std::isfinite(unit)) return unit;
-  // Powers of two, so that scaling is exact; two of them, as 1 / unit may overflow.
+  const double top = largest(grads);
+  if (top == 0.0 || !std::isfinite(top)) return top;
+  // Once more in units of about the largest: a power of two, so that scaling is exact, in two
+  // halves, as the whole of it may be no double.
   int exponent;
-  std::frexp(unit, &exponent);
-  const double by = std::ldexp(1.0, -std::max(exponent, -1000));
-  return std::pow(power_sum(grads, p, by), 1.0 / p) / by;
+  std::frexp(top, &exponent);
+  const double half = std::ldexp(1.0, -exponent / 2);
+  const double scaled = power_sum(grads, p, [=](double g) { return g * half * half; });
+  return std::pow(scaled, 1.0 / p) / half / half;
 }
 
 void scale(const char* op, const std::vector<Tensor>& grads, double factor) {

@@ -58,11 +58,12 @@ def clip_grad_norm_(
         from groundup.reference.tensor import wrap
 
         grads = [t.grad.numpy() for t in params if t.grad is not None]
-        norm = optim.total_norm(grads, p)
-        if error_if_nonfinite and not math.isfinite(norm):
-            raise ValueError(f"[{name}] the total norm must be finite, but got {norm}")
-        optim.clip_norm(grads, limit, norm)
-        return wrap(np.array(norm, getattr(dtype, "name", dtype)))
+        with np.errstate(all="ignore"):  # the compiled face does not speak of infinities either
+            norm = optim.total_norm(grads, p)
+            if error_if_nonfinite and not math.isfinite(norm):
+                raise ValueError(f"[{name}] the total norm must be finite, but got {norm}")
+            optim.clip_norm(grads, limit, norm)
+            return wrap(np.array(norm, getattr(dtype, "name", dtype)))
     return _core.Tensor(_core.clip_grad_norm(params, limit, p, error_if_nonfinite), dtype)
 
 

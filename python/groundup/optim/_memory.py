@@ -77,9 +77,10 @@ class ReferenceMemory:
         from groundup.reference import optim
 
         update = getattr(optim, rule)
-        for p, state in zip(self._params, self._states, strict=True):
-            if p.grad is not None:
-                update(p.numpy(), p.grad.numpy(), state, **options)
+        with np.errstate(all="ignore"):  # the compiled face does not speak of infinities either
+            for p, state in zip(self._params, self._states, strict=True):
+                if p.grad is not None:
+                    update(p.numpy(), p.grad.numpy(), state, **options)
 
     def zero_grad(self, set_to_none: bool) -> None:
         for p in self._params:

@@ -168,8 +168,9 @@ def total_norm(grads: Sequence[Array], norm_type: float) -> float:
     largest = float(np.max(np.abs(flat), initial=0.0))
     if math.isinf(norm_type) or largest == 0 or not math.isfinite(largest):
         return largest
-    unit = 2.0 ** max(math.frexp(largest)[1], -1000)  # so that no power overflows or vanishes
-    return unit * float(np.sum(np.abs(flat / unit) ** norm_type)) ** (1 / norm_type)
+    exponent = math.frexp(largest)[1]  # in units of 2^exponent no power overflows, nor do all of them vanish
+    powers = np.abs(np.ldexp(flat, -exponent)) ** norm_type
+    return float(np.ldexp(np.sum(powers) ** (1 / norm_type), exponent))
 
 
 def clip_norm(grads: Sequence[Array], max_norm: float, norm: float) -> None:

@@ -1,6 +1,6 @@
 """Modules: parts of models with their parameters, written once over ops, so they run under both backends."""
 
-from groundup.nn import functional, init
+from groundup.nn import functional, init, utils
 from groundup.nn.attention import KVCache, MultiHeadAttention
 from groundup.nn.layers import (
     ELU,
@@ -70,4 +70,5 @@ __all__ = [
     "TransformerEncoder",
     "functional",
     "init",
+    "utils",
 ]

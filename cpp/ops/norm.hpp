@@ -1,5 +1,5 @@
 #pragma once
-// What layer_norm and rms_norm check and share.
+// What the normalizations check and share.
 
 #include <optional>
 #include <vector>

@@ -1,4 +1,4 @@
-"""What the references of layer_norm and rms_norm share."""
+"""What the references of the normalizations share."""
 
 from __future__ import annotations
 
@@ -26,14 +26,12 @@ def check_norm(op: str, x: Array, normalized_shape: tuple[int, ...], **parameter
         f"for x of shape {x.shape}",
     )
     for name, p in parameters.items():
-        if p is not None:
-            require(
-                p.shape == tuple(normalized_shape),
-                ShapeError,
-                f"[{op}] {name} must have shape {tuple(normalized_shape)}, but got {p.shape}",
-            )
-            require(
-                p.dtype == x.dtype,
-                DTypeError,
-                f"[{op}] {name} must be {x.dtype} like x, but got {p.dtype}",
-            )
+        check_parameter(op, name, p, tuple(normalized_shape), x)
+
+
+def check_parameter(op: str, name: str, p: Array | None, shape: tuple[int, ...], x: Array) -> None:
+    """Raise unless a parameter, where it is given, has this shape and the dtype of x."""
+    if p is None:
+        return
+    require(p.shape == shape, ShapeError, f"[{op}] {name} must have shape {shape}, but got {p.shape}")
+    require(p.dtype == x.dtype, DTypeError, f"[{op}] {name} must be {x.dtype} like x, but got {p.dtype}")

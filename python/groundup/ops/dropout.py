@@ -8,7 +8,6 @@ import numpy as np
 
 from groundup.ops._spec import Array, Bad, Cost, DTypeError, Example, Sample, Spec, nbytes, require, sample
 from groundup.ops.creation import keep_mask
-from groundup.ops.creation import words
 
 
 def _scaled(x: Array, p: float) -> Array:

@@ -8,6 +8,7 @@
 
 #include "autograd/tape.hpp"
 #include "core/registry.hpp"
+#include "ops/axis_last.hpp"
 
 namespace gu::ops {
 
@@ -27,11 +28,17 @@ void check_targets(const Tensor& target, int64_t V, int64_t ignore_index) {
 static Tensor cross_entropy(const Tensor& x, const Tensor& target,
                             const std::optional<Tensor>& weight, int64_t ignore_index,
                             const std::string& reduction, double label_smoothing) {
-  // x [N, V], target [N] -> a scalar, or [N] with reduction 'none'
-  if (x.dim() != 2) fail<ShapeError>("[cross_entropy] x must be [N, V], but got shape ", x.shape());
-  int64_t N = x.size(0), V = x.size(1);
-  if (target.shape() != Shape{N})
-    fail<ShapeError>("[cross_entropy] target must have shape (", N, ",), but got ", target.shape());
+  // x [N, V, ...], target [N, ...]; or x [V], target [] -> a scalar, or like target with 'none'
+  if (x.dim() == 0)
+    fail<ShapeError>("[cross_entropy] x must be [V] or [N, V, ...], but got shape ()");
+  const int64_t axis = x.dim() == 1 ? 0 : 1;
+  const AxisView v = around(x.shape(), axis);
+  const int64_t N = v.outer * v.inner, V = v.n;  // rows of logits, and classes
+  Shape expected = x.shape();
+  expected.erase(expected.begin() + axis);
+  if (target.shape() != expected)
+    fail<ShapeError>("[cross_entropy] target must have shape ", expected, ", but got ",
+                     target.shape());
   if (target.dtype() != DType::int64)
     fail<DTypeError>("[cross_entropy] target must be int64, but got ", name(target.dtype()));
   if (V == 0)
@@ -52,13 +59,18 @@ static Tensor cross_entropy(const Tensor& x, const Tensor& target,
 
   kernels::CrossEntropyOptions options{ignore_index, label_smoothing};
   Tensor class_weight = weight.value_or(Tensor());
-  Tensor losses = Tensor::empty({N}, x.dtype()), lse = Tensor::empty({N}, x.dtype());
+  Tensor losses = Tensor::empty(expected, x.dtype()), lse = Tensor::empty({N}, x.dtype());
+  Tensor rows = x;          // [N, V]
   double total_weight = 1;  // what the mean divides by
   Tensor result = losses;
   with_float(x.dtype(), "cross_entropy", [&](auto zero) {
     using T = decltype(zero);
     const T* w = class_weight.defined() ? class_weight.data<T>() : nullptr;
-    kernels::cross_entropy<T>(x.data<T>(), target.data<int64_t>(), w, losses.data<T>(),
+    if (v.inner != 1) {
+      rows = Tensor::empty({N, V}, x.dtype());
+      axis_last(x.data<T>(), rows.data<T>(), v);
+    }
+    kernels::cross_entropy<T>(rows.data<T>(), target.data<int64_t>(), w, losses.data<T>(),
                               lse.data<T>(), N, V, options);
     if (reduction == "none") return;
     if (reduction == "mean")
@@ -71,9 +83,10 @@ static Tensor cross_entropy(const Tensor& x, const Tensor& target,
 
   return record(
       "cross_entropy", result, {x},
-      [x = Saved(x), target = Saved(target), class_weight = Saved(class_weight), lse, options,
-       total_weight, each = reduction == "none", N, V](const Tensor& dy, const Needs&) {
-        Tensor dx = Tensor::empty({N, V}, dy.dtype());
+      [rows = Saved(rows), target = Saved(target), class_weight = Saved(class_weight), lse, options,
+       total_weight, shape = x.shape(), each = reduction == "none", v, N,
+       V](const Tensor& dy, const Needs&) {
+        Tensor dx = Tensor::empty(shape, dy.dtype());
         with_float(dy.dtype(), "cross_entropy", [&](auto zero) {
           using T = decltype(zero);
           Tensor dlosses = dy;  // one a row
@@ -82,9 +95,11 @@ static Tensor cross_entropy(const Tensor& x, const Tensor& target,
             std::fill_n(dlosses.data<T>(), N, static_cast<T>(*dy.data<T>() / total_weight));
           }
           const Tensor& w = class_weight.get();
-          kernels::cross_entropy_backward<T>(x.get().data<T>(), target.get().data<int64_t>(),
+          Tensor drows = v.inner == 1 ? dx : Tensor::empty({N, V}, dy.dtype());
+          kernels::cross_entropy_backward<T>(rows.get().data<T>(), target.get().data<int64_t>(),
                                              w.defined() ? w.data<T>() : nullptr, lse.data<T>(),
-                                             dlosses.data<T>(), dx.data<T>(), N, V, options);
+                                             dlosses.data<T>(), drows.data<T>(), N, V, options);
+          if (v.inner != 1) axis_back(drows.data<T>(), dx.data<T>(), v);
         });
         return Grads{dx};
       });

@@ -6,28 +6,11 @@
 
 #include "autograd/tape.hpp"
 #include "core/registry.hpp"
-#include "core/threads.hpp"
+#include "ops/axis_last.hpp"
 
 namespace gu::ops {
 
 namespace {
-
-// The kernels work on rows. An axis that is not the last becomes it by a copy: [outer, n, inner] to
-// [outer, inner, n].
-template <class T>
-void axis_last(const T* x, T* rows, AxisView v) {
-  parallel_for(v.outer, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o)
-      for (int64_t i = 0; i < v.inner; ++i)
-        for (int64_t k = 0; k < v.n; ++k)
-          rows[(o * v.inner + i) * v.n + k] = x[(o * v.n + k) * v.inner + i];
-  });
-}
-
-template <class T>
-void axis_back(const T* rows, T* x, AxisView v) {
-  axis_last(rows, x, {v.outer, v.inner, v.n});
-}
 
 template <class T>
 using ForwardKernel = void (*)(const T* x, T* y, int64_t R, int64_t C);

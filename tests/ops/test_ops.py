@@ -147,8 +147,13 @@ def test_parity(spec: Spec, dtype: str) -> None:
                 expected, expected_grads = run(spec.name, call, dtype, dys)
         else:
             gu.manual_seed(7)
-            cast = [a.astype(dtype) if is_array(a) and a.dtype.kind == "f" else a for a in call.args]
-            expected = [np.asarray(y) for y in results(spec.forward(*cast, **call.kwargs))]
+
+            def cast(value: Any) -> Any:
+                return value.astype(dtype) if is_array(value) and value.dtype.kind == "f" else value
+
+            args = map(cast, call.args)
+            kwargs = {k: cast(v) for k, v in call.kwargs.items()}
+            expected = [np.asarray(y) for y in results(spec.forward(*args, **kwargs))]
             with gu.backend("numpy"):
                 _, expected_grads = run(spec.name, call, dtype, dys)
         assert len(ys) == len(expected)

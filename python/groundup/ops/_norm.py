@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from groundup.ops._spec import Array, DTypeError, ShapeError, require
 
 
@@ -12,7 +14,7 @@ def fold(normalized_shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def sum_to(grad: Array, normalized_shape: tuple[int, ...]) -> Array:
     """Sum over all rows: the gradient of a parameter that every row used."""
-    return grad.reshape(-1, *normalized_shape).sum(axis=0)
+    return np.asarray(grad.reshape(-1, *normalized_shape).sum(axis=0))
 
 
 def check_norm(op: str, x: Array, normalized_shape: tuple[int, ...], **parameters: Array | None) -> None:

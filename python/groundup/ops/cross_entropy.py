@@ -21,27 +21,32 @@ from groundup.ops._spec import (
 )
 
 
+def _rows(x: Array) -> Array:
+    """The logits with classes last: [N, V, ...] or [V] as rows [R, V]."""
+    return np.moveaxis(x, min(1, x.ndim - 1), -1).reshape(-1, x.shape[min(1, x.ndim - 1)])
+
+
 def _log_softmax(x: Array) -> Array:
     shifted = x - x.max(axis=-1, keepdims=True)  # N,V
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def _distribution(
     x: Array, target: Array, weight: Array | None, ignore_index: int, smoothing: float
 ) -> Array:
     """What each row is compared with: mostly its class, times the classes' weights; zero where ignored."""
-    N, V = x.shape
+    V = x.shape[-1]
     counted = target != ignore_index  # N
     one_hot = np.zeros_like(x)
     one_hot[counted, target[counted]] = 1
     q = (1 - smoothing) * one_hot + smoothing / V * counted[:, None]
-    return (q if weight is None else q * weight).astype(x.dtype)
+    return np.asarray(q if weight is None else q * weight, x.dtype)
 
 
 def _total_weight(x: Array, target: Array, weight: Array | None, ignore_index: int) -> Array:
     counted = target[target != ignore_index]
     total = len(counted) if weight is None else weight[counted].sum()
-    return x.dtype.type(total)
+    return np.asarray(total, x.dtype)
 
 
 def cross_entropy(
@@ -52,14 +57,14 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Array:
-    q = _distribution(x, target, weight, ignore_index, label_smoothing)  # N,V
-    losses = -(np.where(q == 0, 0, _log_softmax(x)) * q).sum(axis=-1)  # N
+    x, y = _rows(x), target.reshape(-1)  # R,V and R
+    q = _distribution(x, y, weight, ignore_index, label_smoothing)  # R,V
+    losses: Array = -(np.where(q == 0, 0, _log_softmax(x)) * q).sum(axis=-1)  # R
     if reduction == "none":
-        return losses
-    if reduction == "sum":
-        return losses.sum()
-    with np.errstate(invalid="ignore"):  # no row counts: 0 / 0
-        return losses.sum() / _total_weight(x, target, weight, ignore_index)
+        return losses.reshape(target.shape)
+    total: Array = losses.sum()
+    # Where no row counts, the mean is 0 / 0.
+    return total if reduction == "sum" else total / _total_weight(x, y, weight, ignore_index)
 
 
 def backward(
@@ -72,24 +77,29 @@ def backward(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> tuple[Array, None, None]:
-    q = _distribution(x, target, weight, ignore_index, label_smoothing)
-    p = np.exp(_log_softmax(x))
+    rows, classes = _rows(x), target.reshape(-1)
+    q = _distribution(rows, classes, weight, ignore_index, label_smoothing)
+    p = np.exp(_log_softmax(rows))
     # Without smoothing and weights this is p − one_hot: what the model believes minus what came.
-    dlosses = p * q.sum(axis=-1, keepdims=True) - q  # N,V
+    dlosses = p * q.sum(axis=-1, keepdims=True) - q  # R,V
     if reduction == "mean":
-        dy = dy / _total_weight(x, target, weight, ignore_index)
-    return dlosses * np.reshape(dy, (-1, 1)), None, None
+        dy = dy / _total_weight(rows, classes, weight, ignore_index)
+    drows = dlosses * np.reshape(dy, (-1, 1))
+    if x.ndim < 3:
+        return drows.reshape(x.shape), None, None
+    return np.moveaxis(drows.reshape(*target.shape, -1), -1, 1), None, None
 
 
 def check(
     x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str, label_smoothing: float
 ) -> None:
-    require(x.ndim == 2, ShapeError, f"[cross_entropy] x must be [N, V], but got shape {x.shape}")
-    N, V = x.shape
+    require(x.ndim > 0, ShapeError, "[cross_entropy] x must be [V] or [N, V, ...], but got shape ()")
+    axis = min(1, x.ndim - 1)
+    V, expected = x.shape[axis], x.shape[:axis] + x.shape[axis + 1 :]
     require(
-        target.shape == (N,),
+        target.shape == expected,
         ShapeError,
-        f"[cross_entropy] target must have shape ({N},), but got {target.shape}",
+        f"[cross_entropy] target must have shape {expected}, but got {target.shape}",
     )
     require(
         target.dtype == np.int64, DTypeError, f"[cross_entropy] target must be int64, but got {target.dtype}"
@@ -120,7 +130,7 @@ def check(
     if wrong.size:
         raise IndexError(
             f"[cross_entropy] target must be in 0 to {V - 1} or ignore_index {ignore_index}, "
-            f"but got {target[wrong[0]]} at position {wrong[0]}"
+            f"but got {target.reshape(-1)[wrong[0]]} at position {wrong[0]}"
         )
 
 
@@ -138,6 +148,11 @@ def samples(rng: np.random.Generator) -> Iterable[Sample]:
         ignore_index=5,
         label_smoothing=0.2,
     )
+    yield sample(rng.standard_normal((3, 5, 7)), rng.integers(0, 5, (3, 7)), label_smoothing=0.1)
+    ids = rng.integers(0, 73, (2, 5, 13))
+    ids[1, 2] = -100
+    yield sample(rng.standard_normal((2, 73, 5, 13)), ids, rng.random(73), reduction="none")
+    yield sample(rng.standard_normal(6), np.array(4))
     yield sample(rng.standard_normal((0, 3)), np.zeros(0, np.int64), reduction="sum")
     yield sample(rng.standard_normal((3, 1)), np.zeros(3, np.int64))
 
@@ -149,7 +164,8 @@ SPECS = [
         name="cross_entropy",
         summary="Mean negative log-probability, in nats, of the classes that came, from logits.",
         formula=r"L = -\frac{1}{N} \sum_r \log \mathrm{softmax}(x_r)_{y_r}",
-        shapes="x [N, V], target [N] int64 -> scalar, or [N] with reduction='none'",
+        shapes="x [N, V, ...], target [N, ...] int64; or x [V], target [] -> scalar, or like target with "
+        "reduction='none'",
         args={
             "weight": "of each class [V]; the mean divides by the weights of the targets; gets no gradient",
             "ignore_index": "rows with this target count for nothing",
@@ -167,14 +183,19 @@ SPECS = [
         ),
         bad=(
             Bad(
-                sample(np.zeros(3), np.array([0])),
+                sample(np.array(3.0), np.array(0)),
                 ShapeError,
-                "[cross_entropy] x must be [N, V], but got shape (3,)",
+                "[cross_entropy] x must be [V] or [N, V, ...], but got shape ()",
             ),
             Bad(
                 sample(np.zeros((2, 3)), np.array([0])),
                 ShapeError,
                 "[cross_entropy] target must have shape (2,), but got (1,)",
+            ),
+            Bad(
+                sample(np.zeros((2, 3, 4)), np.zeros((2, 3), np.int64)),
+                ShapeError,
+                "[cross_entropy] target must have shape (2, 4), but got (2, 3)",
             ),
             Bad(
                 sample(np.zeros((2, 3)), np.array([0.0, 1.0])),

@@ -8,6 +8,8 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "core/tensor.hpp"
@@ -23,20 +25,26 @@ using Grads = std::vector<Tensor>;         // one per input; undefined means "no
 struct Meta {
   bool requires_grad = false;
   bool retains_grad = false;  // keep .grad although this is not a leaf
+  DType dtype = DType::float32;
+  Shape shape;  // of the tensor, as its gradient must have it
   Tensor grad;
   std::shared_ptr<Node> node;  // the op that made it
-  size_t output = 0;           // which of the node's outputs it is
   std::vector<std::pair<int64_t, Hook>> hooks;
 };
+// The Meta of a tensor, made if it has none yet.
+Meta& meta_of(const Tensor& t);
 
 // needs[i]: whether anybody wants the gradient of input i.
 class Needs {
  public:
-  explicit Needs(const Node& node) : node_(node) {}
+  // With `wanted`, only inputs on the way to one of these are.
+  explicit Needs(const Node& node, const std::unordered_set<const Meta*>* wanted = nullptr)
+      : node_(node), wanted_(wanted) {}
   bool operator[](size_t i) const;
 
  private:
   const Node& node_;
+  const std::unordered_set<const Meta*>* wanted_;
 };
 
 using Backward = std::function<Grads(const Grads& dys, const Needs& needs)>;
@@ -45,8 +53,8 @@ struct Node {
   std::string op;
   uint64_t sequence = 0;                      // later ops have larger numbers
   std::vector<std::shared_ptr<Meta>> inputs;  // null where an input needs no gradient
-  std::vector<std::weak_ptr<Meta>> outputs;
-  Backward backward;  // empty once it has run and its memory was freed
+  std::vector<std::weak_ptr<Meta>> outputs;   // none where an output has no gradient
+  Backward backward;                          // empty once it has run and its memory was freed
   ~Node();
 };
 
@@ -82,7 +90,8 @@ class Saved {
       version_ = t.version();
     }
   }
-  const Tensor& get() const;
+  // `op` names the op in the message; by default it is the one whose backward runs.
+  const Tensor& get(const char* op = nullptr) const;
   bool defined() const { return tensor_.defined(); }
 
  private:
@@ -92,10 +101,14 @@ class Saved {
 
 void record_node(std::string op, std::vector<Tensor>& outputs, const Tensor* inputs, size_t n,
                  Backward backward);
+// The same where the inputs are known by what the tape knows of them, null for those without a
+// gradient.
+void record_node(std::string op, std::vector<Tensor>& outputs,
+                 std::vector<std::shared_ptr<Meta>> inputs, Backward backward);
 
 // Records that `y` was made from `inputs`. `backward` is dropped when nobody needs a gradient.
-//   return record("exp", y, {x}, [y = Saved(y)](const Tensor& dy, const Needs&) { return
-//   Grads{...}; });
+//   return record("exp", y, {x},
+//                 [y = Saved(y)](const Tensor& dy, const Needs&) { return Grads{...}; });
 template <class F>
 Tensor record(const char* op, Tensor y, std::initializer_list<Tensor> inputs, F backward) {
   if (!is_float(y.dtype()) || !any_requires_grad(inputs)) return y;
@@ -120,11 +133,24 @@ Tensor record(const char* op, Tensor y, const std::vector<Tensor>& inputs, F bac
 }
 
 // Accumulates gradients of `roots` into the .grad of every leaf. Undefined root gradients mean
-// ones.
+// ones. Where an op fails, no leaf is touched.
 void backward(const std::vector<Tensor>& roots, Grads root_grads, bool retain_graph);
 // Returns gradients with respect to `inputs` instead; undefined where an input does not matter.
-Grads gradients(const std::vector<Tensor>& roots, const std::vector<Tensor>& inputs,
-                Grads root_grads, bool retain_graph);
+// Runs only the ops between the two, and none older than `first_sequence`.
+Grads gradients(const std::vector<Tensor>& roots, const std::vector<std::shared_ptr<Meta>>& inputs,
+                Grads root_grads, bool retain_graph, uint64_t first_sequence = 0);
+
+// The number that the next op will get.
+uint64_t next_sequence();
+// Everything older than `first_sequence` that `outputs` were computed from and that requires a
+// gradient, each once.
+std::vector<std::shared_ptr<Meta>> dependencies(const std::vector<Tensor>& outputs,
+                                                uint64_t first_sequence);
+
+// The accumulated gradient; undefined where there is none.
+Tensor grad_of(const Tensor& t);
+// Replaces it, or with an undefined `g` drops it. Shares the memory of `g`.
+void set_grad(const Tensor& t, Tensor g);
 
 // y += x, over the same shape and dtype.
 void add_into(const Tensor& y, const Tensor& x);

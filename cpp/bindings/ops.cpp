@@ -265,6 +265,8 @@ py::object call(const Op& op, py::handle self, const py::args& args, const py::k
     result = op.call(values);
     if (autograd::anomaly_enabled()) {
       if (auto* t = std::get_if<Tensor>(&result)) autograd::check_finite(op.name, "result", *t);
+      if (auto* list = std::get_if<std::vector<Tensor>>(&result))
+        for (const Tensor& t : *list) autograd::check_finite(op.name, "result", t);
     }
     for (Value& value : values) value = {};  // tensors may be large; freeing them needs no GIL
   }

@@ -60,9 +60,9 @@ void check_writable(const Tensor& t, const char* op) {
 // x becomes `source`, element by element, broadcast and converted as NumPy does.
 void write(const Tensor& t, const py::object& source, const char* op) {
   check_writable(t, op);
+  t.bump_version();  // first: a write that fails half-way has changed something, too
   py::module_::import("numpy").attr("copyto")(to_numpy(t), source,
                                               py::arg("casting") = "same_kind");
-  t.bump_version();
 }
 
 std::string repr(const Tensor& t) {
@@ -114,12 +114,17 @@ py::object item(const Tensor& t) {
   }
 }
 
-// Python numbers as NumPy reads them, so that a float asked for in float64 never becomes a float32
-// on its way; what NumPy cannot read stays as it is.
-py::object typed(const py::object& data) {
-  if (py::isinstance<Tensor>(data)) return data;
-  py::array array = py::array::ensure(data);  // forgets the error where there was one
-  return array ? py::object(array) : data;
+// What NumPy makes of Python values. Errors of the values themselves, such as a MemoryError or one
+// that an __array__ raises, go through.
+py::array as_array(const py::handle& data, const char* op) {
+  try {
+    return py::module_::import("numpy").attr("asarray")(data);
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
+    fail<TypeError>("[", op,
+                    "] data must be a number, nested lists of equal length or an array, but got ",
+                    Py_TYPE(data.ptr())->tp_name);
+  }
 }
 
 void bind(py::module_& m) {
@@ -154,7 +159,11 @@ void bind(py::module_& m) {
   tensor.attr("__array_priority__") = 1000;
   tensor
       .def(py::init([](const py::object& data, const py::object& dtype, bool requires_grad) {
-             Tensor t = tensor_from_python(dtype.is_none() ? data : typed(data), "tensor", false);
+             // Read by NumPy first where a dtype is given: a float asked for in float64 must not
+             // become a float32 on its way.
+             bool typed = !dtype.is_none() && !py::isinstance<Tensor>(data);
+             Tensor t =
+                 tensor_from_python(typed ? as_array(data, "tensor") : data, "tensor", false);
              if (!dtype.is_none() && t.dtype() != dtype_from_python(dtype, "tensor"))
                t = ops::converted(t, dtype_from_python(dtype, "tensor"));
              if (requires_grad) py::cast(t).attr("requires_grad_")();
@@ -166,7 +175,8 @@ void bind(py::module_& m) {
           "size",
           [](const Tensor& t, const py::object& dim) -> py::object {
             if (dim.is_none()) return shape_tuple(t.shape());
-            return py::int_(t.shape().at(resolve_axis("size", dim.cast<int64_t>(), t.dim())));
+            if (t.dim() == 0) fail<IndexError>("[size] a 0-d tensor has no axes");
+            return py::int_(t.size(resolve_axis("size", dim.cast<int64_t>(), t.dim())));
           },
           py::arg("dim") = py::none())
       .def_property_readonly("ndim", &Tensor::dim)
@@ -207,8 +217,13 @@ void bind(py::module_& m) {
           [](const Tensor& t, const py::object& dtype, const py::object& copy) {
             py::object a = to_numpy(t);
             bool must_copy = !copy.is_none() && copy.cast<bool>();
-            if (dtype.is_none()) return must_copy ? a.attr("copy")() : a;
-            return a.attr("astype")(dtype, py::arg("copy") = must_copy);
+            bool may_copy = copy.is_none() || must_copy;
+            bool same =
+                dtype.is_none() || py::object(a.attr("dtype")).equal(py::dtype::from_args(dtype));
+            if (same) return must_copy ? a.attr("copy")() : a;
+            if (!may_copy)
+              fail<ValueError>("[array] another dtype needs a copy, but copy is False");
+            return a.attr("astype")(dtype);
           },
           py::arg("dtype") = py::none(), py::arg("copy") = py::none())
       .def(
@@ -232,20 +247,20 @@ void bind(py::module_& m) {
            })
       .def("__setitem__", [](const Tensor& t, const py::object& key, const py::object& value) {
         check_writable(t, "setitem");
-        to_numpy(t)[key] = value;
         t.bump_version();
+        to_numpy(t)[key] = value;
       });
   for (const char* op : {"add", "subtract", "multiply", "divide"}) {
     // add_, sub_, mul_, div_: NumPy's own loops, in place.
     std::string short_name = std::string(op).substr(0, 3) + "_";
     tensor.def(
         short_name.c_str(),
-        [op](py::object self, const py::object& other) {
+        [op, short_name](py::object self, const py::object& other) {
           const Tensor& t = self.cast<const Tensor&>();
-          check_writable(t, op);
+          check_writable(t, short_name.c_str());
+          t.bump_version();
           py::module_::import("numpy").attr(op)(to_numpy(t), other, py::arg("out") = to_numpy(t),
                                                 py::arg("casting") = "same_kind");
-          t.bump_version();
           return self;
         },
         py::arg("other"));
@@ -277,11 +292,7 @@ Tensor tensor_from_python(const py::handle& data, const char* op, bool share) {
     return share ? t : t.clone();
   }
   bool is_array = py::isinstance<py::array>(data);
-  py::array array = py::array::ensure(data, 0);
-  if (!array)
-    fail<TypeError>("[", op,
-                    "] data must be a number, nested lists of equal length or an array, but got ",
-                    Py_TYPE(data.ptr())->tp_name);
+  py::array array = as_array(data, op);
   DType dtype = dtype_of_array(array, op);
   bool exact = array.dtype().kind() != 'f' || array.itemsize() != 2;
   // Python's floats carry no width; the default is float32, as in PyTorch. NumPy scalars keep

@@ -19,9 +19,9 @@ from typing import Any
 
 from groundup import _levels
 
-_core = _levels.load()
+_core: Any = _levels.load()
 
-from groundup import _backend, _methods, ops  # noqa: E402
+from groundup import _backend, _copying, _methods, ops  # noqa: E402
 from groundup._backend import backend  # noqa: E402
 from groundup._config import config  # noqa: E402
 from groundup._core import (  # noqa: E402
@@ -39,7 +39,7 @@ from groundup._core import (  # noqa: E402
     reset_peak_memory,
     set_num_threads,
 )
-from groundup._creation import as_tensor, from_numpy, tensor  # noqa: E402
+from groundup._creation import as_tensor, from_dlpack, from_numpy, tensor  # noqa: E402
 from groundup.autograd import anomaly, enable_grad, is_grad_enabled, no_grad  # noqa: E402
 from groundup.random import get_rng_state, manual_seed, set_rng_state  # noqa: E402
 
@@ -60,6 +60,7 @@ __all__ = [
     "enable_grad",
     "float32",
     "float64",
+    "from_dlpack",
     "from_numpy",
     "get_rng_state",
     "int64",
@@ -81,6 +82,7 @@ _SUBMODULES = (
 )  # fmt: skip
 
 _methods.install(_core.Tensor)
+_copying.install(_core.Tensor)
 globals().update(ops._OPS)
 _backend.from_environment()
 
@@ -95,6 +97,10 @@ def __getattr__(name: str) -> Any:
 
             return Tensor
         return _core.Tensor
+    if name == "checkpoint":
+        from groundup.autograd import checkpoint
+
+        return checkpoint
     if name == "explain":
         from groundup._explain import explain
 
@@ -105,4 +111,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_SUBMODULES, *ops.registry(), "Tensor", "explain"})
+    return sorted({*globals(), *_SUBMODULES, *ops.registry(), "Tensor", "checkpoint", "explain"})

@@ -40,6 +40,29 @@ def from_numpy(array: Any) -> Any:
     return shared
 
 
+def from_dlpack(source: Any) -> Any:
+    """A tensor over the memory of any array that speaks DLPack, such as PyTorch's or JAX's on the CPU.
+
+    Raises:
+        TypeError: ``source`` has no ``__dlpack__``, or a dtype that is none of ours.
+        ValueError: its memory is not contiguous or not aligned.
+        BufferError: its memory is not the CPU's, or either side cannot say what the other needs.
+
+    >>> import numpy as np
+    >>> a = np.zeros(2, dtype=np.float32)
+    >>> t = from_dlpack(a)
+    >>> a[0] = 5
+    >>> t
+    tensor([5., 0.])
+    """
+    shared = _core.from_dlpack(source)
+    if _backend.current() == "numpy":
+        from groundup.reference.tensor import wrap
+
+        return wrap(shared.numpy())
+    return shared
+
+
 def as_tensor(data: Any, dtype: Any = None) -> Any:
     """``data`` as a tensor, without a copy where it already is one or a suitable array."""
     if not isinstance(data, type(tensor(0))):

@@ -219,10 +219,12 @@ void bind_arguments(const Op& op, py::handle self, const py::args& args, const p
   size_t n = op.params.size(), given = 0;
   if (self) bound.given[given++] = self;
   // x.reshape(2, 3) means x.reshape((2, 3)): loose ints where the last argument that an op needs is
-  // a list of ints.
+  // a list of ints. In x.split(2, 1) the second int is an argument of its own.
   bool loose = args.size() > 1 && given < n && op.params[given].kind == Kind::integers &&
                !op.params[given].has_default &&
-               (given + 1 == n || op.params[given + 1].has_default);
+               (given + 1 == n ||
+                (op.params[given + 1].has_default && op.params[given + 1].kind != Kind::integer &&
+                 op.params[given + 1].kind != Kind::integers));
   for (py::handle a : args) loose = loose && is_int(a);
   if (loose) {
     bound.gathered = args;

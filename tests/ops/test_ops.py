@@ -181,7 +181,7 @@ def test_gradient_matches_differences(spec: Spec) -> None:
             if isinstance(value, list) and value and all(map(is_array, value)):
                 return [move(v, moves, h) for v in value]
             if is_array(value) and value.dtype.kind == "f":
-                return value + h * moves.pop(0)
+                return np.asarray(value + h * moves.pop(0))  # 0-d sums are NumPy scalars
             return value
 
         def shifted(directions: list[Any], h: float) -> Sample:

@@ -5,6 +5,7 @@
 
 #include "kernels/attention.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/tape.hpp"
@@ -56,28 +57,34 @@ HeadRows<T> merged_heads(const Tensor& t, int64_t T_, int64_t width, int64_t D, 
   return {t.data<std::remove_const_t<T>>() + first, T_ * width, D, width};
 }
 
-void set_mask(AttentionCall& c, const Tensor& mask, DType dtype) {
+// `wanted` is the shape that the mask is broadcast to: [..., H, Tq, Tk].
+void set_mask(AttentionCall& c, const Tensor& mask, DType dtype, const Shape& wanted) {
   if (mask.dtype() != DType::boolean && mask.dtype() != dtype)
     fail<DTypeError>("[", c.op, "] mask must be bool or ", name(dtype), ", but got ",
                      name(mask.dtype()));
   if (autograd::requires_grad(mask) && autograd::grad_enabled())
     fail<ValueError>("[", c.op, "] a mask that requires a gradient is not supported");
-  const int64_t wanted[] = {c.B, c.H, c.Tq, c.Tk};
+  const size_t axes = wanted.size(), batch_axes = axes - std::min<size_t>(axes, 3);
   Shape shape = mask.shape();
-  bool fits = shape.size() <= 4;
-  shape.insert(shape.begin(), 4 - std::min<size_t>(4, shape.size()), 1);
-  for (size_t i = 0; fits && i < 4; ++i) fits = shape[i] == 1 || shape[i] == wanted[i];
+  bool fits = shape.size() <= axes;
+  if (fits) shape.insert(shape.begin(), axes - shape.size(), 1);
+  for (size_t d = 0; fits && d < axes; ++d) fits = shape[d] == 1 || shape[d] == wanted[d];
   if (!fits)
-    fail<ShapeError>("[", c.op, "] mask must broadcast to (", c.B, ", ", c.H, ", ", c.Tq, ", ",
-                     c.Tk, "), but got shape ", mask.shape());
+    fail<ShapeError>("[", c.op, "] mask must broadcast to ", wanted, ", but got shape ",
+                     mask.shape());
+
+  // The kernel repeats the whole batch, all heads or all queries without a copy, but reads a value
+  // a key; and several batch axes count as one, so it needs all of them or none.
   Tensor rows = mask.alias(shape);
-  shape[3] = c.Tk;  // the kernel reads a value a key; it repeats everything else without a copy
-  if (rows.size(3) != c.Tk) rows = expanded(rows, shape);
-  int64_t stride = c.Tk;
-  for (int i = 2; i >= 0; --i) {
-    c.mask_strides[i] = shape[i] == 1 ? 0 : stride;
-    stride *= shape[i];
-  }
+  shape.back() = c.Tk;
+  const auto batch_end = shape.begin() + static_cast<int64_t>(batch_axes);
+  const bool one_for_all = std::all_of(shape.begin(), batch_end, [](int64_t n) { return n == 1; });
+  if (!one_for_all) std::copy_n(wanted.begin(), batch_axes, shape.begin());
+  if (rows.shape() != shape) rows = expanded(rows, shape);
+  const int64_t queries = shape[axes - 2], heads = axes > 2 ? shape[axes - 3] : 1;
+  c.mask_strides[0] = one_for_all ? 0 : heads * queries * c.Tk;
+  c.mask_strides[1] = heads == 1 ? 0 : queries * c.Tk;
+  c.mask_strides[2] = queries == 1 ? 0 : c.Tk;
   (mask.dtype() == DType::boolean ? c.allowed : c.bias) = Saved(rows);
 }
 
@@ -96,6 +103,41 @@ void set_dropout(AttentionCall& c, double p) {
   c.dropout = p;
   const kernels::Attention<float> sizes{c.B, c.H, c.Hkv, c.Tq, c.Tk, c.D, c.Dv, 1.0f};
   if (p > 0) c.stream = default_generator().advance(kernels::attention_dropout_blocks(sizes));
+}
+
+// The call itself, on tensors whose memory is [B, H, T, D], however many axes B and H are.
+Tensor attend(const AttentionCall& c, const Tensor& query, const Tensor& key, const Tensor& value) {
+  Shape shape = query.shape();
+  shape.back() = c.Dv;
+  Tensor out = Tensor::empty(shape, query.dtype());
+  Tensor lse = Tensor::empty({c.B, c.H, c.Tq}, query.dtype());
+  with_float(query.dtype(), c.op, [&](auto zero) {
+    using T = decltype(zero);
+    kernels::attention<T>(kernel_shape<T>(c), separate_heads<const T>(query, c.H, c.Tq, c.D),
+                          separate_heads<const T>(key, c.Hkv, c.Tk, c.D),
+                          separate_heads<const T>(value, c.Hkv, c.Tk, c.Dv),
+                          separate_heads<T>(out, c.H, c.Tq, c.Dv), lse.data<T>());
+  });
+
+  return record(
+      c.op, out, {query, key, value},
+      [c, lse, q = Saved(query), k = Saved(key), v = Saved(value), out = Saved(out)](
+          const Tensor& dy, const Needs&) {
+        Tensor dq = Tensor::empty(q.get().shape(), dy.dtype()),
+               dk = Tensor::empty(k.get().shape(), dy.dtype()),
+               dv = Tensor::empty(v.get().shape(), dy.dtype());
+        with_float(dy.dtype(), c.op, [&](auto zero) {
+          using T = decltype(zero);
+          kernels::attention_backward<T>(
+              kernel_shape<T>(c), separate_heads<const T>(q.get(), c.H, c.Tq, c.D),
+              separate_heads<const T>(k.get(), c.Hkv, c.Tk, c.D),
+              separate_heads<const T>(v.get(), c.Hkv, c.Tk, c.Dv),
+              separate_heads<const T>(out.get(), c.H, c.Tq, c.Dv), lse.data<T>(),
+              separate_heads<const T>(dy, c.H, c.Tq, c.Dv), separate_heads<T>(dq, c.H, c.Tq, c.D),
+              separate_heads<T>(dk, c.Hkv, c.Tk, c.D), separate_heads<T>(dv, c.Hkv, c.Tk, c.Dv));
+        });
+        return Grads{dq, dk, dv};
+      });
 }
 
 }  // namespace
@@ -132,42 +174,69 @@ static Tensor fused_attention(const Tensor& query, const Tensor& key, const Tens
                   {},
                   {},
                   {}};
-  if (mask) set_mask(c, *mask, query.dtype());
+  if (mask) set_mask(c, *mask, query.dtype(), {c.B, H, c.Tq, c.Tk});
   if (slopes) set_slopes(c, *slopes, query.dtype());
   set_dropout(c, dropout_p);
 
-  Tensor out = Tensor::empty({c.B, c.H, c.Tq, c.Dv}, query.dtype());
-  Tensor lse = Tensor::empty({c.B, c.H, c.Tq}, query.dtype());
-  with_float(query.dtype(), op, [&](auto zero) {
-    using T = decltype(zero);
-    kernels::attention<T>(kernel_shape<T>(c), separate_heads<const T>(query, c.H, c.Tq, c.D),
-                          separate_heads<const T>(key, c.Hkv, c.Tk, c.D),
-                          separate_heads<const T>(value, c.Hkv, c.Tk, c.Dv),
-                          separate_heads<T>(out, c.H, c.Tq, c.Dv), lse.data<T>());
-  });
-
-  return record(
-      op, out, {query, key, value},
-      [c, lse, q = Saved(query), k = Saved(key), v = Saved(value), out = Saved(out)](
-          const Tensor& dy, const Needs&) {
-        Tensor dq = Tensor::empty(q.get().shape(), dy.dtype()),
-               dk = Tensor::empty(k.get().shape(), dy.dtype()),
-               dv = Tensor::empty(v.get().shape(), dy.dtype());
-        with_float(dy.dtype(), c.op, [&](auto zero) {
-          using T = decltype(zero);
-          kernels::attention_backward<T>(
-              kernel_shape<T>(c), separate_heads<const T>(q.get(), c.H, c.Tq, c.D),
-              separate_heads<const T>(k.get(), c.Hkv, c.Tk, c.D),
-              separate_heads<const T>(v.get(), c.Hkv, c.Tk, c.Dv),
-              separate_heads<const T>(out.get(), c.H, c.Tq, c.Dv), lse.data<T>(),
-              separate_heads<const T>(dy, c.H, c.Tq, c.Dv), separate_heads<T>(dq, c.H, c.Tq, c.D),
-              separate_heads<T>(dk, c.Hkv, c.Tk, c.D), separate_heads<T>(dv, c.Hkv, c.Tk, c.Dv));
-        });
-        return Grads{dq, dk, dv};
-      });
+  return attend(c, query, key, value);
 }
 GU_OP(fused_attention,
       "query, key, value, mask=None, is_causal=False, scale=None, slopes=None, dropout_p=0.0")
+
+// PyTorch's function: any leading axes, and a causal mask that puts the first query at the first
+// key where fused_attention puts the last at the last.
+static Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key,
+                                           const Tensor& value,
+                                           const std::optional<Tensor>& attn_mask, double dropout_p,
+                                           bool is_causal, std::optional<double> scale,
+                                           bool enable_gqa) {
+  // query [..., H, Tq, D], key [..., Hkv, Tk, D], value [..., Hkv, Tk, Dv] -> [..., H, Tq, Dv]
+  const char* op = "scaled_dot_product_attention";
+  const int64_t axes = query.dim();
+  if (axes < 2 || key.dim() != axes || value.dim() != axes)
+    fail<ShapeError>("[", op, "] query, key and value must be [..., H, T, D], but got ",
+                     query.shape(), ", ", key.shape(), " and ", value.shape());
+  if (key.dtype() != query.dtype() || value.dtype() != query.dtype())
+    fail<DTypeError>("[", op, "] query, key and value must have one dtype, but got ",
+                     name(query.dtype()), ", ", name(key.dtype()), " and ", name(value.dtype()));
+  const int64_t H = axes > 2 ? query.size(-3) : 1, Hkv = axes > 2 ? key.size(-3) : 1;
+  const int64_t Tq = query.size(-2), Tk = key.size(-2);
+  int64_t B = 1;
+  bool fits = key.size(-1) == query.size(-1) && value.size(-2) == Tk &&
+              (axes == 2 || value.size(-3) == Hkv);
+  for (int64_t d = 0; d < axes - 3; ++d) {
+    B *= query.size(d);
+    fits = fits && key.size(d) == query.size(d) && value.size(d) == query.size(d);
+  }
+  if (!fits)
+    fail<ShapeError>("[", op, "] batch, key heads, key length and head size must agree, but got ",
+                     query.shape(), ", ", key.shape(), " and ", value.shape());
+  if (enable_gqa ? Hkv == 0 || H % Hkv != 0 : H != Hkv)
+    fail<ShapeError>("[", op, "] key heads must ",
+                     enable_gqa ? "divide query heads" : "equal query heads unless enable_gqa",
+                     ", but got ", Hkv, " and ", H);
+  if (attn_mask && is_causal)
+    fail<ValueError>("[", op, "] attn_mask and is_causal must not both be given");
+
+  AttentionCall c{op, B, H, Hkv, Tq, Tk, query.size(-1), value.size(-1), 0, false, {}, {}, {}};
+  c.scale = scale.value_or(1 / std::sqrt(static_cast<double>(c.D)));
+  Shape weights = query.shape();
+  weights.back() = Tk;
+  if (is_causal && Tq != Tk) {
+    Tensor seen = Tensor::empty({Tq, Tk}, DType::boolean);
+    for (int64_t i = 0; i < Tq; ++i)
+      for (int64_t j = 0; j < Tk; ++j) seen.data<bool>()[i * Tk + j] = j <= i;
+    set_mask(c, seen, query.dtype(), weights);
+  } else {
+    c.causal = is_causal;
+    if (attn_mask) set_mask(c, *attn_mask, query.dtype(), weights);
+  }
+  set_dropout(c, dropout_p);
+  return attend(c, query, key, value);
+}
+GU_OP(scaled_dot_product_attention,
+      "query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, "
+      "enable_gqa=False")
 
 static Tensor packed_attention(const Tensor& qkv, int64_t n_head, std::optional<int64_t> n_kv_head,
                                bool is_causal, std::optional<double> scale,

@@ -29,6 +29,11 @@ from groundup.ops._spec import (
 from groundup.ops.creation import keep_mask
 
 
+def _groups(query: Array, key: Array) -> int:
+    """How many query heads share a key head."""
+    return max(1, query.shape[1] // max(1, key.shape[1]))
+
+
 def attention_weights(
     query: Array,
     key: Array,
@@ -38,7 +43,7 @@ def attention_weights(
     slopes: Array | None = None,
 ) -> Array:
     (Tq, D), Tk = query.shape[-2:], key.shape[-2]
-    key = np.repeat(key, query.shape[1] // key.shape[1], axis=1)  # B,H,Tk,D
+    key = np.repeat(key, _groups(query, key), axis=1)  # B,H,Tk,D
     scale = 1 / math.sqrt(D) if scale is None else scale
     scores = query @ key.swapaxes(-1, -2) * query.dtype.type(scale)  # B,H,Tq,Tk
     # The last query stands at the last key, as with a cache of earlier keys.
@@ -76,7 +81,7 @@ def fused_attention(
 ) -> Array:
     w = attention_weights(query, key, mask, is_causal, scale, slopes)  # B,H,Tq,Tk
     w = w * _dropout_factors(w, dropout_p)
-    return np.asarray(w @ np.repeat(value, query.shape[1] // value.shape[1], axis=1))  # B,H,Tq,Dv
+    return np.asarray(w @ np.repeat(value, _groups(query, value), axis=1))  # B,H,Tq,Dv
 
 
 def fused_attention_backward(
@@ -91,7 +96,7 @@ def fused_attention_backward(
     slopes: Array | None = None,
     dropout_p: float = 0.0,
 ) -> tuple[Array | None, ...]:
-    groups = query.shape[1] // key.shape[1]
+    groups = _groups(query, key)
     w = attention_weights(query, key, mask, is_causal, scale, slopes)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     factors = _dropout_factors(w, dropout_p)
@@ -156,6 +161,58 @@ def packed_attention_backward(
     return dqkv.transpose(0, 2, 1, 3).reshape(qkv.shape), None
 
 
+def _split_batch(t: Array) -> Array:
+    """[..., H, T, D] as [B, H, T, D]; of a mask, too."""
+    return t.reshape(math.prod(t.shape[:-3]), *(1, *t.shape)[-3:])
+
+
+def _first_aligned(query: Array, key: Array, attn_mask: Array | None, is_causal: bool) -> Array | None:
+    """PyTorch's causal mask, whose first query stands at the first key, or the mask that was given, for a batch."""
+    Tq, Tk = query.shape[-2], key.shape[-2]
+    if is_causal:
+        return np.tri(Tq, Tk, dtype=np.bool_)
+    if attn_mask is None:
+        return None
+    return _split_batch(np.broadcast_to(attn_mask, (*query.shape[:-1], Tk)))
+
+
+def scaled_dot_product_attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Array:
+    mask = _first_aligned(query, key, attn_mask, is_causal)
+    q, k, v = map(_split_batch, (query, key, value))
+    y = fused_attention(q, k, v, mask, False, scale, None, dropout_p)
+    return y.reshape(*query.shape[:-1], value.shape[-1])
+
+
+def scaled_dot_product_attention_backward(
+    dy: Array,
+    y: Array,
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> tuple[Array | None, ...]:
+    mask = _first_aligned(query, key, attn_mask, is_causal)
+    q, k, v = map(_split_batch, (query, key, value))
+    dq, dk, dv, *_ = fused_attention_backward(
+        _split_batch(dy), _split_batch(y), q, k, v, mask, False, scale, None, dropout_p
+    )
+    assert dq is not None and dk is not None and dv is not None
+    return dq.reshape(query.shape), dk.reshape(key.shape), dv.reshape(value.shape), None
+
+
 def _check_slopes(op: str, slopes: Array | None, H: int, dtype: np.dtype[Any]) -> None:
     if slopes is not None:
         require(
@@ -170,6 +227,17 @@ def _check_slopes(op: str, slopes: Array | None, H: int, dtype: np.dtype[Any]) -
 
 def _check_dropout(op: str, p: float) -> None:
     require(0 <= p <= 1, ValueError, f"[{op}] dropout_p must be in 0 to 1, but got {p:g}")
+
+
+def _check_mask(op: str, mask: Array, dtype: np.dtype[Any], wanted: tuple[int, ...]) -> None:
+    require(
+        mask.dtype in (np.bool_, dtype),
+        DTypeError,
+        f"[{op}] mask must be bool or {dtype}, but got {mask.dtype}",
+    )
+    padded = (1,) * (len(wanted) - mask.ndim) + mask.shape
+    fits = len(padded) == len(wanted) and all(n in (1, m) for n, m in zip(padded, wanted, strict=True))
+    require(fits, ShapeError, f"[{op}] mask must broadcast to {wanted}, but got shape {mask.shape}")
 
 
 def check_fused(
@@ -205,18 +273,7 @@ def check_fused(
         K > 0 and H % K == 0, ShapeError, f"[{op}] key heads must divide query heads, but got {K} and {H}"
     )
     if mask is not None:
-        require(
-            mask.dtype in (np.bool_, query.dtype),
-            DTypeError,
-            f"[{op}] mask must be bool or {query.dtype}, but got {mask.dtype}",
-        )
-        padded = (1,) * (4 - mask.ndim) + mask.shape
-        fits = mask.ndim <= 4 and all(n in (1, m) for n, m in zip(padded, (B, H, Tq, Tk), strict=True))
-        require(
-            fits,
-            ShapeError,
-            f"[{op}] mask must broadcast to {(B, H, Tq, Tk)}, but got shape {mask.shape}",
-        )
+        _check_mask(op, mask, query.dtype, (B, H, Tq, Tk))
     _check_slopes(op, slopes, H, query.dtype)
     _check_dropout(op, dropout_p)
 
@@ -244,6 +301,50 @@ def check_packed(
         f"[{op}] n_head + 2 n_kv_head = {H + 2 * K} must divide the channels of qkv, but got {qkv.shape}",
     )
     _check_slopes(op, slopes, H, qkv.dtype)
+    _check_dropout(op, dropout_p)
+
+
+def check_scaled(
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None,
+    dropout_p: float,
+    is_causal: bool,
+    scale: float | None,
+    enable_gqa: bool,
+) -> None:
+    op = "scaled_dot_product_attention"
+    shapes = f"{query.shape}, {key.shape} and {value.shape}"
+    require(
+        query.ndim == key.ndim == value.ndim >= 2,
+        ShapeError,
+        f"[{op}] query, key and value must be [..., H, T, D], but got {shapes}",
+    )
+    require(
+        query.dtype == key.dtype == value.dtype,
+        DTypeError,
+        f"[{op}] query, key and value must have one dtype, but got "
+        f"{query.dtype}, {key.dtype} and {value.dtype}",
+    )
+    require(
+        query.shape[:-3] == key.shape[:-3]
+        and query.shape[-1] == key.shape[-1]
+        and key.shape[:-1] == value.shape[:-1],
+        ShapeError,
+        f"[{op}] batch, key heads, key length and head size must agree, but got {shapes}",
+    )
+    H, K = (1, *query.shape)[-3], (1, *key.shape)[-3]
+    require(
+        (K > 0 and H % K == 0) if enable_gqa else H == K,
+        ShapeError,
+        f"[{op}] key heads must {'divide query heads' if enable_gqa else 'equal query heads unless enable_gqa'}, "
+        f"but got {K} and {H}",
+    )
+    both = attn_mask is not None and is_causal
+    require(not both, ValueError, f"[{op}] attn_mask and is_causal must not both be given")
+    if attn_mask is not None:
+        _check_mask(op, attn_mask, query.dtype, (*query.shape[:-1], key.shape[-2]))
     _check_dropout(op, dropout_p)
 
 
@@ -296,6 +397,27 @@ def compose_fused(
         ones = np.ones((*rows, -(-Tk // 8) * 8), query.numpy().dtype)
         w = w * ops.dropout(ones, dropout_p).numpy()[..., :Tk]
     return weigh(w, value)
+
+
+def compose_scaled(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Any:
+    """`fused_attention` of one batch axis, with the mask written out."""
+    arrays = (query.numpy(), key.numpy(), None if attn_mask is None else attn_mask.numpy())
+    mask = _first_aligned(*arrays, is_causal)
+
+    def split(t: Any) -> Any:
+        return t.reshape((math.prod(t.shape[:-3]), *(1, *t.shape)[-3:]))
+
+    y = ops.fused_attention(split(query), split(key), split(value), mask, False, scale, None, dropout_p)
+    return y.reshape((*query.shape[:-1], value.shape[-1]))
 
 
 def weigh(w: Any, value: Any) -> Any:
@@ -351,6 +473,24 @@ def samples_dropped(rng: np.random.Generator) -> Iterable[Sample]:
     yield sample(q, k, v, is_causal=True, dropout_p=0.2)
     yield sample(q[:, :, :3], k[:, :2], v[:, :2], slopes=np.array([0.5, 0.25, 0.125, 0.1]), dropout_p=0.5)
     yield sample(q, k, v, dropout_p=1.0)
+
+
+def samples_scaled(rng: np.random.Generator) -> Iterable[Sample]:
+    def normal(*shape: int) -> Array:
+        return rng.standard_normal(shape)
+
+    yield sample(normal(2, 3, 7, 8), normal(2, 3, 9, 8), normal(2, 3, 9, 5))
+    yield sample(normal(2, 3, 33, 5), normal(2, 3, 33, 5), normal(2, 3, 33, 5), is_causal=True)
+    yield sample(normal(1, 2, 3, 4), normal(1, 2, 6, 4), normal(1, 2, 6, 4), is_causal=True)  # Tq < Tk
+    yield sample(normal(1, 2, 6, 4), normal(1, 2, 3, 4), normal(1, 2, 3, 4), is_causal=True)  # Tq > Tk
+    yield sample(normal(2, 4, 5, 6), normal(2, 2, 7, 6), normal(2, 2, 7, 6), scale=0.2, enable_gqa=True)
+    yield sample(normal(5, 6), normal(7, 6), normal(7, 6), rng.random((5, 7)) < 0.7)
+    yield sample(normal(3, 5, 6), normal(3, 7, 6), normal(3, 7, 6), rng.random((3, 1, 7)) < 0.7)
+    five = normal(2, 3, 2, 4, 5), normal(2, 3, 2, 6, 5), normal(2, 3, 2, 6, 5)
+    yield sample(*five, rng.random((3, 1, 4, 6)) < 0.7)
+    yield sample(*five, rng.random((1, 1, 1, 4, 1)) < 0.7)
+    yield sample(*five, dropout_p=0.3)
+    yield sample(normal(2, 0, 3, 4), normal(2, 0, 3, 4), normal(2, 0, 3, 4))
 
 
 def samples_packed(rng: np.random.Generator) -> Iterable[Sample]:
@@ -460,6 +600,88 @@ SPECS = [
             query.shape[3],
             is_causal,
             2 * nbytes(query) + nbytes(key, value),
+        ),
+        bench=lambda rng: sample(*(rng.standard_normal((16, 6, 256, 64)) for _ in range(3)), is_causal=True),
+        source="Vaswani et al.: Attention Is All You Need (2017); Dao et al.: FlashAttention (2022)",
+    ),
+    Spec(
+        name="scaled_dot_product_attention",
+        summary="Attention as PyTorch's function of this name does it; fused, too.",
+        formula=r"y = \mathrm{softmax}(s\, Q K^\top + \mathrm{bias})\, V",
+        shapes="query [..., H, Tq, D], key [..., Hkv, Tk, D], value [..., Hkv, Tk, Dv] -> y [..., H, Tq, Dv]",
+        args={
+            "attn_mask": "bool, True where a key may be seen, or float, added to the scores; broadcast to "
+            "[..., H, Tq, Tk]; gets no gradient",
+            "dropout_p": "each weight becomes 0 with this probability, else it is divided by 1 - dropout_p",
+            "is_causal": "query i sees keys up to i: the first query stands at the first key. With a cache of "
+            "earlier keys this is not what you want; fused_attention puts the last query at the last key",
+            "scale": "of the scores; 1/√D if None",
+            "enable_gqa": "whether groups of query heads may share a key and value head",
+        },
+        forward=scaled_dot_product_attention,
+        backward=scaled_dot_product_attention_backward,
+        check=check_scaled,
+        composition=compose_scaled,
+        random=True,
+        samples=samples_scaled,
+        example=Example(
+            sample(
+                np.array([[1.0, 0.0], [0.0, 2.0]]),
+                np.array([[1.0, 1.0], [2.0, 0.0]]),
+                np.array([[1.0, 0.0], [0.0, 1.0]]),  # the values pick the weights out
+            ),
+            _W,
+        ),
+        bad=(
+            Bad(
+                sample(np.zeros(3), np.zeros(3), np.zeros(3)),
+                ShapeError,
+                "[scaled_dot_product_attention] query, key and value must be [..., H, T, D], but got (3,), (3,) "
+                "and (3,)",
+            ),
+            Bad(
+                sample(np.zeros((2, 3, 4)), np.zeros((2, 3, 5)), np.zeros((2, 3, 4))),
+                ShapeError,
+                "[scaled_dot_product_attention] batch, key heads, key length and head size must agree, but got "
+                "(2, 3, 4), (2, 3, 5) and (2, 3, 4)",
+            ),
+            Bad(
+                sample(np.zeros((4, 3, 4)), np.zeros((2, 3, 4)), np.zeros((2, 3, 4))),
+                ShapeError,
+                "[scaled_dot_product_attention] key heads must equal query heads unless enable_gqa, but got 2 and 4",
+            ),
+            Bad(
+                sample(np.zeros((3, 3, 4)), np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), enable_gqa=True),
+                ShapeError,
+                "[scaled_dot_product_attention] key heads must divide query heads, but got 2 and 3",
+            ),
+            Bad(
+                sample(*[np.zeros((3, 4))] * 3, np.ones((3, 3), bool), is_causal=True),
+                ValueError,
+                "[scaled_dot_product_attention] attn_mask and is_causal must not both be given",
+            ),
+            Bad(
+                sample(*[np.zeros((3, 4))] * 3, np.ones((3, 2), bool)),
+                ShapeError,
+                "[scaled_dot_product_attention] mask must broadcast to (3, 3), but got shape (3, 2)",
+            ),
+            Bad(
+                sample(*[np.zeros((3, 4))] * 3, np.ones((3, 3), np.int64)),
+                DTypeError,
+                "[scaled_dot_product_attention] mask must be bool or float32, but got int64",
+            ),
+        ),
+        tolerance=TOLERANCE,
+        cost=lambda query, key, value, mask=None, dropout_p=0.0, is_causal=False, *args, **kwargs: (
+            _attention_cost(
+                math.prod(query.shape[:-2]),
+                1,
+                query.shape[-2],
+                key.shape[-2],
+                query.shape[-1],
+                is_causal,
+                2 * nbytes(query) + nbytes(key, value),
+            )
         ),
         bench=lambda rng: sample(*(rng.standard_normal((16, 6, 256, 64)) for _ in range(3)), is_causal=True),
         source="Vaswani et al.: Attention Is All You Need (2017); Dao et al.: FlashAttention (2022)",

@@ -6,24 +6,18 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from groundup.ops._loss import bad_class_targets, check_class_targets, class_rows, total_weight
 from groundup.ops._spec import (
     Array,
     Bad,
     Cost,
-    DTypeError,
     Example,
     Sample,
-    ShapeError,
     Spec,
     nbytes,
     require,
     sample,
 )
-
-
-def _rows(x: Array) -> Array:
-    """The logits with classes last: [N, V, ...] or [V] as rows [R, V]."""
-    return np.moveaxis(x, min(1, x.ndim - 1), -1).reshape(-1, x.shape[min(1, x.ndim - 1)])
 
 
 def _log_softmax(x: Array) -> Array:
@@ -43,12 +37,6 @@ def _distribution(
     return np.asarray(q if weight is None else q * weight, x.dtype)
 
 
-def _total_weight(x: Array, target: Array, weight: Array | None, ignore_index: int) -> Array:
-    counted = target[target != ignore_index]
-    total = len(counted) if weight is None else weight[counted].sum()
-    return np.asarray(total, x.dtype)
-
-
 def cross_entropy(
     x: Array,
     target: Array,
@@ -57,14 +45,14 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Array:
-    x, y = _rows(x), target.reshape(-1)  # R,V and R
+    x, y = class_rows(x), target.reshape(-1)  # R,V and R
     q = _distribution(x, y, weight, ignore_index, label_smoothing)  # R,V
     losses: Array = -(np.where(q == 0, 0, _log_softmax(x)) * q).sum(axis=-1)  # R
     if reduction == "none":
         return losses.reshape(target.shape)
     total: Array = losses.sum()
     # Where no row counts, the mean is 0 / 0.
-    return total if reduction == "sum" else total / _total_weight(x, y, weight, ignore_index)
+    return total if reduction == "sum" else total / total_weight(x, y, weight, ignore_index)
 
 
 def backward(
@@ -77,13 +65,13 @@ def backward(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> tuple[Array, None, None]:
-    rows, classes = _rows(x), target.reshape(-1)
+    rows, classes = class_rows(x), target.reshape(-1)
     q = _distribution(rows, classes, weight, ignore_index, label_smoothing)
     p = np.exp(_log_softmax(rows))
     # Without smoothing and weights this is p − one_hot: what the model believes minus what came.
     dlosses = p * q.sum(axis=-1, keepdims=True) - q  # R,V
     if reduction == "mean":
-        dy = dy / _total_weight(rows, classes, weight, ignore_index)
+        dy = dy / total_weight(rows, classes, weight, ignore_index)
     drows = dlosses * np.reshape(dy, (-1, 1))
     if x.ndim < 3:
         return drows.reshape(x.shape), None, None
@@ -93,45 +81,12 @@ def backward(
 def check(
     x: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str, label_smoothing: float
 ) -> None:
-    require(x.ndim > 0, ShapeError, "[cross_entropy] x must be [V] or [N, V, ...], but got shape ()")
-    axis = min(1, x.ndim - 1)
-    V, expected = x.shape[axis], x.shape[:axis] + x.shape[axis + 1 :]
-    require(
-        target.shape == expected,
-        ShapeError,
-        f"[cross_entropy] target must have shape {expected}, but got {target.shape}",
-    )
-    require(
-        target.dtype == np.int64, DTypeError, f"[cross_entropy] target must be int64, but got {target.dtype}"
-    )
-    require(V > 0, ShapeError, f"[cross_entropy] x must have at least one class, but got shape {x.shape}")
-    if weight is not None:
-        require(
-            weight.shape == (V,),
-            ShapeError,
-            f"[cross_entropy] weight must have shape ({V},), but got {weight.shape}",
-        )
-        require(
-            weight.dtype == x.dtype,
-            DTypeError,
-            f"[cross_entropy] weight must be {x.dtype} like x, but got {weight.dtype}",
-        )
-    require(
-        reduction in ("mean", "sum", "none"),
-        ValueError,
-        f"[cross_entropy] reduction must be 'mean', 'sum' or 'none', but got '{reduction}'",
-    )
+    check_class_targets("cross_entropy", x, target, weight, ignore_index, reduction)
     require(
         0 <= label_smoothing <= 1,
         ValueError,
         f"[cross_entropy] label_smoothing must be in 0 to 1, but got {label_smoothing:g}",
     )
-    wrong = np.flatnonzero(((target < 0) | (target >= V)) & (target != ignore_index))
-    if wrong.size:
-        raise IndexError(
-            f"[cross_entropy] target must be in 0 to {V - 1} or ignore_index {ignore_index}, "
-            f"but got {target.reshape(-1)[wrong[0]]} at position {wrong[0]}"
-        )
 
 
 def samples(rng: np.random.Generator) -> Iterable[Sample]:
@@ -182,41 +137,7 @@ SPECS = [
             ([[-0.25, 0.25], [-1 / 3, 1 / 3]],),
         ),
         bad=(
-            Bad(
-                sample(np.array(3.0), np.array(0)),
-                ShapeError,
-                "[cross_entropy] x must be [V] or [N, V, ...], but got shape ()",
-            ),
-            Bad(
-                sample(np.zeros((2, 3)), np.array([0])),
-                ShapeError,
-                "[cross_entropy] target must have shape (2,), but got (1,)",
-            ),
-            Bad(
-                sample(np.zeros((2, 3, 4)), np.zeros((2, 3), np.int64)),
-                ShapeError,
-                "[cross_entropy] target must have shape (2, 4), but got (2, 3)",
-            ),
-            Bad(
-                sample(np.zeros((2, 3)), np.array([0.0, 1.0])),
-                DTypeError,
-                "[cross_entropy] target must be int64, but got float32",
-            ),
-            Bad(
-                sample(np.zeros((2, 3)), np.array([0, 3])),
-                IndexError,
-                "[cross_entropy] target must be in 0 to 2 or ignore_index -100, but got 3 at position 1",
-            ),
-            Bad(
-                sample(np.zeros((2, 3)), np.array([0, 1]), np.zeros(2)),
-                ShapeError,
-                "[cross_entropy] weight must have shape (3,), but got (2,)",
-            ),
-            Bad(
-                sample(np.zeros((2, 3)), np.array([0, 1]), reduction="max"),
-                ValueError,
-                "[cross_entropy] reduction must be 'mean', 'sum' or 'none', but got 'max'",
-            ),
+            *bad_class_targets("cross_entropy"),
             Bad(
                 sample(np.zeros((2, 3)), np.array([0, 1]), label_smoothing=1.5),
                 ValueError,

@@ -159,7 +159,7 @@ static Tensor fused_attention(const Tensor& query, const Tensor& key, const Tens
       key.size(3) != query.size(3) || value.size(2) != key.size(2))
     fail<ShapeError>("[", op, "] batch, key heads, key length and head size must agree, but got ",
                      query.shape(), ", ", key.shape(), " and ", value.shape());
-  if (Hkv == 0 || H % Hkv != 0)
+  if (Hkv == 0 ? H != 0 : H % Hkv != 0)
     fail<ShapeError>("[", op, "] key heads must divide query heads, but got ", Hkv, " and ", H);
   AttentionCall c{op,
                   query.size(0),
@@ -211,7 +211,7 @@ static Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& ke
   if (!fits)
     fail<ShapeError>("[", op, "] batch, key heads, key length and head size must agree, but got ",
                      query.shape(), ", ", key.shape(), " and ", value.shape());
-  if (enable_gqa ? Hkv == 0 || H % Hkv != 0 : H != Hkv)
+  if (enable_gqa && Hkv != 0 ? H % Hkv != 0 : H != Hkv)
     fail<ShapeError>("[", op, "] key heads must ",
                      enable_gqa ? "divide query heads" : "equal query heads unless enable_gqa",
                      ", but got ", Hkv, " and ", H);

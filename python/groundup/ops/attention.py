@@ -31,7 +31,7 @@ from groundup.ops.creation import keep_mask
 
 def _groups(query: Array, key: Array) -> int:
     """How many query heads share a key head."""
-    return max(1, query.shape[1] // max(1, key.shape[1]))
+    return int(max(1, query.shape[1] // max(1, key.shape[1])))
 
 
 def attention_weights(
@@ -270,7 +270,9 @@ def check_fused(
         f"[{op}] batch, key heads, key length and head size must agree, but got {shapes}",
     )
     require(
-        K > 0 and H % K == 0, ShapeError, f"[{op}] key heads must divide query heads, but got {K} and {H}"
+        H % K == 0 if K else H == 0,
+        ShapeError,
+        f"[{op}] key heads must divide query heads, but got {K} and {H}",
     )
     if mask is not None:
         _check_mask(op, mask, query.dtype, (B, H, Tq, Tk))
@@ -336,7 +338,7 @@ def check_scaled(
     )
     H, K = (1, *query.shape)[-3], (1, *key.shape)[-3]
     require(
-        (K > 0 and H % K == 0) if enable_gqa else H == K,
+        H % K == 0 if enable_gqa and K else H == K,
         ShapeError,
         f"[{op}] key heads must {'divide query heads' if enable_gqa else 'equal query heads unless enable_gqa'}, "
         f"but got {K} and {H}",

@@ -422,7 +422,8 @@ def test_compiled_references_are_counted() -> None:
         (results[0] * results[1]).backward()
         a.label = label
         assert a._prev == () and a.label == label and results[0]._prev == (a, b)
-        for bad in (lambda: a / 0, (-a).log, lambda: a + "x", lambda: ScalarValue(1, 2)):
+        calls: list[Any] = [lambda: a / 0, (-a).log, lambda: a + "x", lambda: ScalarValue(1, 2)]  # type: ignore[operator,arg-type]
+        for bad in calls:
             with pytest.raises((TypeError, ValueError, ZeroDivisionError)):
                 bad()
         a.label = ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from html import escape
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from groundup import _backend
 
@@ -33,7 +33,7 @@ def _class(backend: str) -> type[Value]:
         return Value
     from groundup import _core
 
-    return cast("type[Value]", _core.ScalarValue)  # the same surface
+    return _core.ScalarValue  # the same surface
 
 
 # Sizes of the drawing, in pixels.

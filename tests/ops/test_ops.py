@@ -184,12 +184,12 @@ def test_gradient_matches_differences(spec: Spec) -> None:
                 return np.asarray(value + h * moves.pop(0))  # 0-d sums are NumPy scalars
             return value
 
-        def shifted(directions: list[Any], h: float) -> Sample:
+        def shifted(directions: list[Any], h: float, call: Sample = call) -> Sample:
             moves = list(directions)
             args = tuple(move(a, moves, h) for a in call.args)
             return Sample(args, {k: move(v, moves, h) for k, v in call.kwargs.items()})
 
-        def value(at: Sample) -> Any:
+        def value(at: Sample, dys: Any = dys) -> Any:
             ys, _ = run(spec.name, at, "float64", None)
             return sum(float((y * dy).sum()) for y, dy in zip(ys, dys, strict=True) if y.dtype.kind == "f")
 
@@ -198,7 +198,7 @@ def test_gradient_matches_differences(spec: Spec) -> None:
                 continue
             shapes = [g.shape if g is not None else None for g in grads]
             arrays = list(_float_arrays(call))
-            directions = [np.zeros(a.shape) for a in arrays]
+            directions: list[Any] = [np.zeros(a.shape) for a in arrays]
             directions[i] = generator.standard_normal(shapes[i])
             directions[i] /= max(1.0, float(np.abs(directions[i]).max()))
             h = 1e-5

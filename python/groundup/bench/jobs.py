@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def _gpt(
     rng = np.random.default_rng(0)
     x = rng.integers(0, 65, (batch, context))
     y = rng.integers(0, 65, (batch, context))
-    options = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.1}
+    options: dict[str, Any] = {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0.1}
     if side.startswith("groundup"):
         if side == "groundup_numpy":
             state = {name: np.array(t) for name, t in ours.state_dict().items()}
@@ -113,7 +114,7 @@ def _adamw(side: str, threads: int, shapes: list[tuple[int, ...]]) -> Repetition
         for p, g in zip(parameters, grads, strict=True):
             p.grad = gu.tensor(g)
         optimizer: Any = gu.optim.AdamW(parameters, lr=1e-3)
-        read = lambda: [float(np.asarray(p).ravel()[0]) for p in parameters[:5]]  # noqa: E731
+        read: Callable[[], list[float]] = lambda: [float(np.asarray(p).ravel()[0]) for p in parameters[:5]]  # noqa: E731
     else:
         import torch
 
@@ -121,7 +122,7 @@ def _adamw(side: str, threads: int, shapes: list[tuple[int, ...]]) -> Repetition
         torch_parameters = [torch.nn.Parameter(torch.from_numpy(v.copy())) for v in values]
         for p, g in zip(torch_parameters, grads, strict=True):
             p.grad = torch.from_numpy(g.copy())
-        fused = {"fused": True} if side == "torch_fused" else {}
+        fused: dict[str, Any] = {"fused": True} if side == "torch_fused" else {}
         optimizer = torch.optim.AdamW(torch_parameters, lr=1e-3, **fused)
         read = lambda: [float(p.detach().ravel()[0]) for p in torch_parameters[:5]]  # noqa: E731
     optimizer.step()
@@ -136,10 +137,7 @@ def _adamw(side: str, threads: int, shapes: list[tuple[int, ...]]) -> Repetition
 
 def scalar_mlp(side: str, threads: int) -> Repetition:  # noqa: ARG001 - one thread is all it has
     """Forward and backward of a 3–16–16–1 network of scalar values over 4 samples."""
-    if side == "groundup":
-        from groundup.scalar import Value
-    else:
-        from micrograd.engine import Value
+    Value: Any = import_module("groundup.scalar" if side == "groundup" else "micrograd.engine").Value
     rng = np.random.default_rng(0)
     sizes = [3, 16, 16, 1]
     samples = rng.standard_normal((4, 3)).tolist()

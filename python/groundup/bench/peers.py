@@ -155,7 +155,7 @@ LARGE = gpt_flops(6, 384, 256, 16, 65)
 TARGETS = [
     Target("gpt_small", "groundup", "torch_eager", "training step 4/4/128/64/12, against torch eager", 1.5, 2.1, SMALL),
     Target("gpt_small", "groundup", "torch_compile", "the same against torch.compile", 1.4, 1.9, SMALL),
-    Target("gpt_large", "groundup", "torch_compile", "training step 6/6/384/256/16, against compiled", 1.15, 1.4, LARGE),
+    Target("gpt_large", "groundup", "torch_compile", "training step 6/6/384/256/16, against compiled", 1.15, 1.4, LARGE),  # noqa: E501
     Target("gpt_small", "groundup", "groundup_numpy", "GPT step, C++ against our NumPy backend", 4, 10),
     Target("adamw_large", "groundup", "torch_fused", "AdamW, 10 M parameters, against torch's fused", 1, 1.2),
     Target("adamw_many", "groundup", "torch_default", "AdamW, 1,000 small tensors, against torch's default", 3, 10),
@@ -192,7 +192,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         share = "" if r["peak_share"] is None else f"{r['peak_share']:.0%}"
         lines.append(
             f"| {r['title']} | {r['floor']:g}× | {r['goal']:g}× | "
-            f"**{r['ratio']:.2f}×** ({r['low']:.2f}–{r['high']:.2f}) | {_time(r['ours_ms'])} | {_time(r['theirs_ms'])} | {share} |"
+            f"**{r['ratio']:.2f}×** ({r['low']:.2f}–{r['high']:.2f}) | "
+            f"{_time(r['ours_ms'])} | {_time(r['theirs_ms'])} | {share} |"
         )
     return "\n".join(lines)
 

@@ -62,4 +62,5 @@ def sample(p: Floats, rng: np.random.Generator) -> npt.NDArray[np.int64]:
     chosen = (cumulative <= u * cumulative[:, -1:]).sum(axis=-1)
     # Rounding may point one past the last token that has any probability.
     last = p.shape[-1] - 1 - (p[:, ::-1] > 0).argmax(axis=-1)
-    return np.minimum(chosen, last).astype(np.int64)
+    tokens: npt.NDArray[np.int64] = np.minimum(chosen, last)
+    return tokens

@@ -262,7 +262,7 @@ class Trainer:
         }
         digest = hashlib.sha256()
         for stream in (self.train_stream, self.val_stream):
-            digest.update(np.ascontiguousarray(stream.ids))
+            digest.update(np.ascontiguousarray(stream.ids).data)
         return {
             "model": dataclasses.asdict(self.model.config),
             "train": {**fixed, "betas": list(self.config.betas)},

@@ -84,7 +84,7 @@ class TransformerBlock(Module):
         self.attn = MultiHeadAttention(
             n_embd, n_head, n_kv_head, causal, dropout, bias, position, attn_dropout
         )
-        self.ln_cross = make_norm(n_embd, eps=norm_eps) if cross else None
+        self.ln_cross: Any = make_norm(n_embd, eps=norm_eps) if cross else None
         self.cross = MultiHeadAttention(n_embd, n_head, n_kv_head, False, dropout, bias) if cross else None
         self.ln_2 = make_norm(n_embd, eps=norm_eps)
         self.mlp = MLP(n_embd, n_inner, activation, dropout, bias)

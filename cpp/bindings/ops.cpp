@@ -330,7 +330,8 @@ void bind_operators(py::module_& m) {
   py::list names;
   auto add = [&](const char* op_name, const char* method, bool reflected) {
     auto found = registry().find(op_name);
-    if (found == registry().end()) return;
+    if (found == registry().end())
+      throw std::logic_error(std::string(method) + ": there is no op " + op_name);
     const Op* op = &found->second;
     tensor.attr(method) = py::cpp_function(
         [op, reflected](const py::object& self, const py::args& args) {

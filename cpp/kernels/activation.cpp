@@ -24,7 +24,7 @@ Vec<T> sigmoid_of(Vec<T> x) {
 
 template <class T>
 void gelu(const T* x, T* y, int64_t n) {
-  const auto f = [](Vec<T> v) { return T(0.5) * v * (T(1) + xsimd::erf(v * sqrt_half<T>)); };
+  const auto f = [](Vec<T> v) { return T(0.5) * v * (T(1) + verf<T>(v * sqrt_half<T>)); };
   parallel_map(n, y, f, x);
 }
 
@@ -32,7 +32,7 @@ template <class T>
 void gelu_backward(const T* x, const T* dy, T* dx, int64_t n) {
   // y = x Phi(x), so dy/dx = Phi(x) + x phi(x), phi the normal density
   const auto f = [](Vec<T> v, Vec<T> d) {
-    const Vec<T> cdf = T(0.5) * (T(1) + xsimd::erf(v * sqrt_half<T>));
+    const Vec<T> cdf = T(0.5) * (T(1) + verf<T>(v * sqrt_half<T>));
     const Vec<T> density = inverse_sqrt_2pi<T> * vexp<T>(T(-0.5) * v * v);
     return d * (cdf + v * density);
   };

@@ -163,6 +163,13 @@ template <class T>
   return xsimd::exp(x);
 }
 
+// xsimd's erf squares x, which overflows to a NaN in the end; from 6 on the result is 1 in either
+// type. As second arguments, NaNs pass.
+template <class T>
+inline Vec<T> verf(Vec<T> x) {
+  return xsimd::erf(xsimd::min(Vec<T>(T(6)), xsimd::max(Vec<T>(T(-6)), x)));
+}
+
 // ---- arrays: elementwise -----------------------------------------------------------------------
 
 // How a loop body touches memory: a whole register, or the n lanes that are left at the end.

@@ -46,9 +46,7 @@ Tensor leaf(Tensor t, bool requires_grad) {
   if (!is_float(t.dtype()))
     fail<DTypeError>("[requires_grad] only float tensors have gradients, but got ",
                      name(t.dtype()));
-  auto meta = std::make_shared<autograd::Meta>();
-  meta->requires_grad = true;
-  t.set_meta(std::move(meta));
+  autograd::meta_of(t).requires_grad = true;
   return t;
 }
 

@@ -83,8 +83,8 @@ static Tensor neg(const Tensor& x) {
   if (x.dtype() == DType::boolean)
     fail<DTypeError>("[neg] a bool has no negative; use logical_not");
   return from_any(
-      "neg", x, []<class T>(Vec<T> v) { return -v; }, negative,
-      []<class T>(Vec<T>, Vec<T> dy) { return -dy; });
+      "neg", x, []<class T>(Vec<T> v) { return v * T(-1); }, negative,  // xsimd's -0 is 0 - 0 = +0
+      []<class T>(Vec<T>, Vec<T> dy) { return dy * T(-1); });
 }
 GU_OP(neg, "x")
 
@@ -103,26 +103,12 @@ static Tensor sign(const Tensor& x) {
 }
 GU_OP(sign, "x")
 
-static Tensor exp(const Tensor& x) {
-  return from_output(
-      "exp", x, []<class T>(Vec<T> v) { return xsimd::exp(v); },
-      []<class T>(Vec<T> y, Vec<T> dy) { return dy * y; });
-}
-GU_OP(exp, "x")
-
 static Tensor expm1(const Tensor& x) {
   return from_output(
       "expm1", x, []<class T>(Vec<T> v) { return xsimd::expm1(v); },
       []<class T>(Vec<T> y, Vec<T> dy) { return dy * (y + T(1)); });
 }
 GU_OP(expm1, "x")
-
-static Tensor log(const Tensor& x) {
-  return from_input(
-      "log", x, []<class T>(Vec<T> v) { return xsimd::log(v); },
-      []<class T>(Vec<T> v, Vec<T> dy) { return dy / v; });
-}
-GU_OP(log, "x")
 
 static Tensor log1p(const Tensor& x) {
   return from_input(
@@ -176,24 +162,12 @@ static Tensor cos(const Tensor& x) {
 }
 GU_OP(cos, "x")
 
-static Tensor tanh(const Tensor& x) {
-  return from_output(
-      "tanh", x, []<class T>(Vec<T> v) { return xsimd::tanh(v); },
-      []<class T>(Vec<T> y, Vec<T> dy) { return dy * (T(1) - y * y); });
-}
-GU_OP(tanh, "x")
-
-static Tensor sigmoid(const Tensor& x) {
-  return from_output(
-      "sigmoid", x, []<class T>(Vec<T> v) { return T(1) / (T(1) + xsimd::exp(-v)); },
-      []<class T>(Vec<T> y, Vec<T> dy) { return dy * y * (T(1) - y); });
-}
-GU_OP(sigmoid, "x")
-
 static Tensor erf(const Tensor& x) {
   return from_input(
-      "erf", x, []<class T>(Vec<T> v) { return xsimd::erf(v); },
-      []<class T>(Vec<T> v, Vec<T> dy) { return dy * two_over_sqrt_pi<T> * xsimd::exp(-v * v); });
+      "erf", x, []<class T>(Vec<T> v) { return kernels::verf(v); },
+      []<class T>(Vec<T> v, Vec<T> dy) {
+        return dy * two_over_sqrt_pi<T> * kernels::vexp<T>(-v * v);
+      });
 }
 GU_OP(erf, "x")
 
@@ -218,18 +192,6 @@ static Tensor leaky_relu(const Tensor& x, double negative_slope) {
       });
 }
 GU_OP(leaky_relu, "x, negative_slope=0.01")
-
-static Tensor elu(const Tensor& x, double alpha) {
-  return from_input(
-      "elu", x,
-      [=]<class T>(Vec<T> v) {
-        return xsimd::select(v > Vec<T>(T(0)), v, T(alpha) * xsimd::expm1(v));
-      },
-      [=]<class T>(Vec<T> v, Vec<T> dy) {
-        return xsimd::select(v > Vec<T>(T(0)), dy, dy * T(alpha) * xsimd::exp(v));
-      });
-}
-GU_OP(elu, "x, alpha=1.0")
 
 // Between two bounds, either of which may be missing. NaN stays NaN; where min > max, y is max.
 static Tensor clamp(const Tensor& x, const std::optional<Scalar>& min,
@@ -256,52 +218,95 @@ static Tensor clamp(const Tensor& x, const std::optional<Scalar>& min,
 }
 GU_OP(clamp, "x, min=None, max=None")
 
-// ---- activations from kernels: forward(x, y, n) and backward(x, dy, dx, n) ------------------
+// ---- from kernels: forward(x, y, n) and backward(x or y, dy, dx, n) ---------------------------
 
 namespace {
+
+enum class Saves { input, output };  // what backward reads as `in`
+
 template <class F, class D>
-Tensor from_kernel(const char* op, const Tensor& x, F forward, D backward) {
+Tensor from_kernel(const char* op, Saves saves, const Tensor& x, F forward, D backward) {
   const Tensor in = as_floats(x);
   Tensor y = Tensor::empty(in.shape(), in.dtype());
   with_float(in.dtype(), op, [&](auto zero) {
     using T = decltype(zero);
     forward(static_cast<const T*>(in.data<T>()), y.data<T>(), y.size());
   });
-  return record(op, y, {in}, [=, in = Saved(in)](const Tensor& dy, const Needs&) {
+  const Saved saved(saves == Saves::input ? in : y);
+  return record(op, y, {in}, [=](const Tensor& dy, const Needs&) {
     Tensor dx = Tensor::empty(dy.shape(), dy.dtype());
     with_float(dy.dtype(), op, [&](auto zero) {
       using T = decltype(zero);
-      backward(static_cast<const T*>(in.get().data<T>()), static_cast<const T*>(dy.data<T>()),
+      backward(static_cast<const T*>(saved.get().data<T>()), static_cast<const T*>(dy.data<T>()),
                dx.data<T>(), dx.size());
     });
     return Grads{dx};
   });
 }
+
 }  // namespace
+
+static Tensor exp(const Tensor& x) {
+  return from_kernel(
+      "exp", Saves::output, x, [](auto... args) { kernels::exp(args...); },
+      [](auto... args) { kernels::exp_backward(args...); });
+}
+GU_OP(exp, "x")
+
+static Tensor log(const Tensor& x) {
+  return from_kernel(
+      "log", Saves::input, x, [](auto... args) { kernels::log(args...); },
+      [](auto... args) { kernels::log_backward(args...); });
+}
+GU_OP(log, "x")
+
+static Tensor tanh(const Tensor& x) {
+  return from_kernel(
+      "tanh", Saves::output, x, [](auto... args) { kernels::tanh(args...); },
+      [](auto... args) { kernels::tanh_backward(args...); });
+}
+GU_OP(tanh, "x")
+
+static Tensor sigmoid(const Tensor& x) {
+  return from_kernel(
+      "sigmoid", Saves::output, x, [](auto... args) { kernels::sigmoid(args...); },
+      [](auto... args) { kernels::sigmoid_backward(args...); });
+}
+GU_OP(sigmoid, "x")
+
+static Tensor silu(const Tensor& x) {
+  return from_kernel(
+      "silu", Saves::input, x, [](auto... args) { kernels::silu(args...); },
+      [](auto... args) { kernels::silu_backward(args...); });
+}
+GU_OP(silu, "x")
 
 static Tensor gelu(const Tensor& x, const std::string& approximate) {
   if (approximate == "none")
     return from_kernel(
-        "gelu", x, [](auto... args) { kernels::gelu(args...); },
+        "gelu", Saves::input, x, [](auto... args) { kernels::gelu(args...); },
         [](auto... args) { kernels::gelu_backward(args...); });
   if (approximate == "tanh")
     return from_kernel(
-        "gelu", x, [](auto... args) { kernels::gelu_tanh(args...); },
+        "gelu", Saves::input, x, [](auto... args) { kernels::gelu_tanh(args...); },
         [](auto... args) { kernels::gelu_tanh_backward(args...); });
   fail<ValueError>("[gelu] approximate must be 'none' or 'tanh', but got '", approximate, "'");
 }
 GU_OP(gelu, "x, approximate='none'")
 
-static Tensor silu(const Tensor& x) {
+static Tensor elu(const Tensor& x, double alpha) {
   return from_kernel(
-      "silu", x, [](auto... args) { kernels::silu(args...); },
-      [](auto... args) { kernels::silu_backward(args...); });
+      "elu", Saves::input, x,
+      [=]<class T>(const T* in, T* y, int64_t n) { kernels::elu(in, y, n, T(alpha)); },
+      [=]<class T>(const T* in, const T* dy, T* dx, int64_t n) {
+        kernels::elu_backward(in, dy, dx, n, T(alpha));
+      });
 }
-GU_OP(silu, "x")
+GU_OP(elu, "x, alpha=1.0")
 
 static Tensor softplus(const Tensor& x, double beta, double threshold) {
   return from_kernel(
-      "softplus", x,
+      "softplus", Saves::input, x,
       [=]<class T>(const T* in, T* y, int64_t n) {
         kernels::softplus(in, y, n, T(beta), T(threshold));
       },

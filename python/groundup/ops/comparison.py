@@ -123,9 +123,8 @@ def _choices(rng: np.random.Generator) -> Iterable[Sample]:
         ((0, 3), (3,), (1,)),
     )
     for c, a, b in shapes:
-        yield sample(
-            rng.random(c) < 0.5, np.asarray(rng.standard_normal(a)), np.asarray(rng.standard_normal(b))
-        )
+        x, other = np.asarray(rng.standard_normal(a)), np.asarray(rng.standard_normal(b))
+        yield sample(np.asarray(rng.random(c) < 0.5), x, other)
     mask = rng.random((4, 5)) < 0.5
     yield sample(mask, rng.standard_normal((4, 5)), -10.0)  # as attention masks its scores
     yield sample(mask, 0.0, rng.standard_normal(5))

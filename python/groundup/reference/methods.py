@@ -5,9 +5,6 @@ backends accept, return and refuse the same.
 
 from __future__ import annotations
 
-import dis
-import functools
-import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -36,28 +33,6 @@ class HookHandle:
     def remove(self) -> None:
         """Take the hook off; may be repeated."""
         self._hooks.pop(self._key, None)
-
-
-@functools.cache
-def reads(rule: Callable[..., Any]) -> tuple[bool, ...]:
-    """For each parameter of ``rule``: does it read the array's numbers, or at most its shape and dtype?
-
-    C++ ops save what their backward reads and nothing else. A reference rule gets everything, so which numbers it
-    reads is looked up in its code.
-    """
-    code = rule.__code__
-    names = code.co_varnames[: code.co_argcount]
-    found = set(code.co_cellvars)  # used by a function inside it
-    instructions = list(dis.get_instructions(code))
-    for instruction, following in itertools.pairwise(instructions):
-        if not instruction.opname.startswith("LOAD_FAST"):
-            continue
-        # Newer Pythons load two variables at once; an attribute is then taken of the second.
-        loaded = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
-        if following.opname == "LOAD_ATTR" and following.argval in ("shape", "ndim", "size", "dtype"):
-            loaded = loaded[:-1]
-        found.update(loaded)
-    return tuple(name in found for name in names)
 
 
 class Methods:

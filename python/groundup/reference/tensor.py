@@ -10,6 +10,7 @@ What a tensor offers besides is in `groundup.reference.methods`, what errors say
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
 import weakref
@@ -22,6 +23,7 @@ from groundup import _core, ops
 from groundup.autograd import no_grad
 from groundup.ops._spec import Array
 from groundup.reference import methods
+from groundup.reference.watched import watch
 
 _sequence = itertools.count()
 # (gradients of the results, which inputs want one) -> gradients of the inputs
@@ -79,9 +81,12 @@ class Tensor(methods.Methods):
 
 
 def wrap(data: Any, version: methods.Version | None = None, node: Node | None = None) -> Tensor:
-    """A tensor over ``data`` itself."""
+    """A tensor over ``data`` itself, or over a copy where its elements do not lie one after another."""
+    data = np.asarray(data)
+    if not data.flags.c_contiguous:
+        data = np.array(data, order="C")
     tensor = Tensor.__new__(Tensor)
-    tensor._init(np.asarray(data), version or methods.Version(), node)
+    tensor._init(data, version or methods.Version(), node)
     return tensor
 
 
@@ -126,14 +131,14 @@ def apply(op: ops.Op, *args: Any, **kwargs: Any) -> Any:
 
     if spec.backward is not None and _wants_record(tensors):
         backward = spec.backward
-        saved = [Saved(t) for t in _read_by_backward(op, given, results)]
+        arguments = [_saved(spec.name, t, value) for t, value in zip(given, values, strict=True)]
+        ys = [_saved(spec.name, y, y.data) for y in results]
 
         def rule(dys: Sequence[Array | None], needs: tuple[bool, ...]) -> Sequence[Any]:  # noqa: ARG001
-            for s in saved:
-                s.get(spec.name)
             drawn_again = _rewound(stream) if spec.random else contextlib.nullcontext()
             with np.errstate(all="ignore"), drawn_again:
-                grads = backward(dys if several else dys[0], result, *values)
+                dy, y = (tuple(dys), tuple(ys)) if several else (dys[0], ys[0])
+                grads = backward(dy, y, *arguments)
             flat: list[Any] = []
             for grad in grads:  # an op over a list of tensors returns a list of gradients
                 flat.extend(grad if isinstance(grad, list) else [grad])
@@ -191,20 +196,19 @@ def _own(y: Any, inputs: Iterable[Tensor | None]) -> Tensor:
     in C++."""
     y = np.asarray(y)
     sharing = [t for t in inputs if t is not None and np.may_share_memory(y, t.data)]
-    if not y.flags.c_contiguous or any(t.data.size != y.size for t in sharing):
-        return wrap(np.array(y, order="C"))
-    return wrap(y, sharing[0].version if sharing else None)
+    if any(t.data.size != y.size for t in sharing):
+        return wrap(y.copy())
+    return wrap(y, sharing[0].version if sharing and y.flags.c_contiguous else None)
 
 
-def _read_by_backward(op: ops.Op, given: Sequence[Any], results: list[Tensor]) -> Iterable[Tensor]:
-    """The tensors whose numbers the rule of an op will read: a write to them must not go unnoticed."""
-    _, reads_y, *reads = methods.reads(op.spec.backward)
-    if reads_y:
-        yield from results
-    for argument, read in zip(given, reads, strict=True):
-        for t in argument if isinstance(argument, (list, tuple)) else [argument]:
-            if read and isinstance(t, Tensor):
-                yield t
+def _saved(op: str, given: Any, value: Any) -> Any:
+    """An argument or result as the rule will get it: a tensor's array refuses to be read once it was written to."""
+    if isinstance(given, Tensor):
+        check = functools.partial(Saved(given).get, op)
+        return watch(value, check)
+    if isinstance(given, (list, tuple)) and isinstance(value, list):
+        return [_saved(op, t, v) for t, v in zip(given, value, strict=True)]
+    return value
 
 
 # ------------------------------------------------------------------------------------------------- backward

@@ -1,0 +1,16 @@
+"""Fixtures of the autograd tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import groundup as gu
+
+
+@pytest.fixture(params=["cpp", "numpy"])
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs a test under both backends."""
+    with gu.backend(request.param):
+        yield request.param

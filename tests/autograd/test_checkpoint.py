@@ -138,7 +138,7 @@ def test_a_function_that_returns_something_else_the_second_time() -> None:
         return a * 1.0 if calls[0] == 1 else (a * 1.0, a * 2.0)
 
     y = gu.checkpoint(fickle, x).sum()
-    with pytest.raises(ValueError, match="fn must return the same again, but returned 2 tensors .* after 1"):
+    with pytest.raises(ValueError, match=r"fn must return the same again, but returned 2 tensors .* after 1"):
         y.backward()
 
 
@@ -156,29 +156,3 @@ def test_what_fn_raises_comes_out_and_the_stream_stays() -> None:
     with pytest.raises(KeyError, match="mine"):
         y.backward()
     assert gu.get_rng_state() == state and gu.is_grad_enabled()
-
-
-def test_less_memory(backend: str) -> None:
-    if backend == "numpy":
-        pytest.skip("memory of NumPy's arrays is not counted by gu.memory_stats")
-    n, depth = 1 << 16, 8
-
-    def layer(x: Any) -> Any:
-        for _ in range(4):
-            x = x.tanh()
-        return x
-
-    def peak(wrapped: bool) -> int:
-        x = random(n)
-        before = gu.memory_stats()["live"]
-        gu.reset_peak_memory()
-        h = x
-        for _ in range(depth):
-            h = gu.checkpoint(layer, h) if wrapped else layer(h)
-        h.sum().backward()
-        return int(gu.memory_stats()["peak"] - before)
-
-    plain, recomputed = peak(False), peak(True)
-    # Plain: 4 results a layer. Recomputed: one a layer, and the 4 of the layer at work with their gradients.
-    assert plain >= 4 * depth * 4 * n
-    assert recomputed <= (depth + 8) * 4 * n

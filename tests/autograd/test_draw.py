@@ -22,7 +22,7 @@ def parsed(drawing: Any) -> tuple[list[str], list[tuple[float, float, float, flo
     boxes = []
     for r in root.iter(SVG + "rect"):
         x, y, w, h = (float(r.get(k, "nan")) for k in ("x", "y", "width", "height"))
-        assert 0 <= x and 0 <= y and x + w <= width and y + h <= height
+        assert x >= 0 and y >= 0 and x + w <= width and y + h <= height
         boxes.append((x, y, x + w, y + h))
     return texts, boxes, len(list(root.iter(SVG + "path")))
 
@@ -36,7 +36,9 @@ def test_ops_leaves_names_and_shapes() -> None:
     b = gu.tensor([0.5], dtype="float64", requires_grad=True)
     h = w.exp()
     loss = (h * b).sum()
-    texts, boxes, arrows = parsed(gu.autograd.draw(loss, names={"weight": w, "h": h, "unused": gu.tensor([1.0])}))
+    texts, boxes, arrows = parsed(
+        gu.autograd.draw(loss, names={"weight": w, "h": h, "unused": gu.tensor([1.0])})
+    )
     for expected in ("weight", "(1,2) float64", "leaf", "(1,) float64", "h = exp", "mul", "sum"):
         assert expected in texts
     assert len(boxes) == len(texts) // 2 == 5 and arrows == 4  # two leaves, three ops

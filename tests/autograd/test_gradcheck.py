@@ -119,7 +119,9 @@ def test_refuses_what_is_no_function_of_its_inputs() -> None:
         calls[0] += 1
         return x * float(calls[0])
 
-    with pytest.raises(ValueError, match="fn must give equal results for equal inputs, but result 0 differs by 1"):
+    with pytest.raises(
+        ValueError, match="fn must give equal results for equal inputs, but result 0 differs by 1"
+    ):
         gu.autograd.gradcheck(drifting, doubles(1.0))
 
 

@@ -15,7 +15,16 @@ import numpy as np
 from groundup.ops._spec import Array
 
 # NumPy functions that look at shape and dtype alone.
-_METADATA = {np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.shape, np.ndim, np.size, np.result_type}
+_METADATA = {
+    np.zeros_like,
+    np.ones_like,
+    np.empty_like,
+    np.full_like,
+    np.shape,
+    np.ndim,
+    np.size,
+    np.result_type,
+}
 
 
 class Watched(np.ndarray[Any, Any]):
@@ -31,7 +40,7 @@ class Watched(np.ndarray[Any, Any]):
         kwargs = {name: _plain(value) for name, value in kwargs.items()}
         return getattr(ufunc, method)(*_plain(inputs), **kwargs)
 
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         read = func not in _METADATA
         return func(*_plain(args, read), **{name: _plain(value, read) for name, value in kwargs.items()})
 

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/threads.hpp"
+#include "kernels/tile.hpp"
 
 namespace gu::kernels {
 
@@ -39,8 +40,10 @@ std::vector<Axis> merged_axes(const std::vector<int64_t>& sizes, const std::vect
   return merged;
 }
 
-// A block of a matrix is transposed through the cache: both sides touch whole cache lines.
-constexpr int64_t block = 32;
+// A block of a matrix is transposed while it is in the cache. Its rows are one cache line of
+// floats: where rows lie a power of two apart, all lines of a block compete for the same few
+// places, and with longer rows they are thrown out before they were used up.
+constexpr int64_t block = 16;
 // A long run is cut into pieces of this many elements, so that threads can share it.
 constexpr int64_t piece = 1 << 15;
 
@@ -52,19 +55,6 @@ void copy_run(int64_t n, const T* src, int64_t src_stride, T* dst, int64_t dst_s
     std::fill_n(dst, n, *src);
   } else {
     for (int64_t i = 0; i < n; ++i) dst[i * dst_stride] = src[i * src_stride];
-  }
-}
-
-// dst[i, j] = src[j, i], where src is contiguous along i and dst along j.
-template <class T>
-void transpose_block(int64_t rows, int64_t columns, const T* src, int64_t src_stride, T* dst,
-                     int64_t dst_stride) {
-  if (rows == block && columns == block) {  // sizes the compiler knows
-    for (int64_t i = 0; i < block; ++i)
-      for (int64_t j = 0; j < block; ++j) dst[i * dst_stride + j] = src[j * src_stride + i];
-  } else {
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < columns; ++j) dst[i * dst_stride + j] = src[j * src_stride + i];
   }
 }
 
@@ -119,8 +109,8 @@ void copy(std::vector<Axis> axes, const T* src, T* dst) {
         for (int64_t s = low; s < high; ++s) {
           const int64_t i = s * block, rows = std::min(block, row.size - i);
           for (int64_t j = 0; j < inner.size; j += block)
-            transpose_block(rows, std::min(block, inner.size - j), from + j * inner.src + i,
-                            inner.src, to + i * row.dst + j, row.dst);
+            transpose_block(from + j * inner.src + i, inner.src, std::min(block, inner.size - j),
+                            rows, to + i * row.dst + j, row.dst);
         }
         at += strips;
       });
@@ -156,6 +146,7 @@ void strided_copy(const std::vector<int64_t>& sizes, const void* src,
     using T = decltype(zero);
     copy(axes, static_cast<const T*>(src), static_cast<T*>(dst));
   };
+  // Nothing is computed with the elements, so any type of their size will do.
   if (itemsize == 1) run(uint8_t{});
   if (itemsize == 2) run(uint16_t{});
   if (itemsize == 4) run(uint32_t{});

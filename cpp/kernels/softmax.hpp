@@ -1,4 +1,4 @@
-// Softmax and log-softmax over the last axis of [R, C].
+// Softmax and log-softmax over the last axis of [R, C], or the middle one of [outer, n, inner].
 //
 // A row that is all -inf, or holds a +inf or a NaN, gives a row of NaN, as in PyTorch.
 #pragma once
@@ -22,5 +22,20 @@ void log_softmax(const T* x, T* y, int64_t R, int64_t C);
 template <class T>
 void log_softmax_backward(const T* y, const T* dy, T* dx, int64_t R, int64_t C);
 // y, dy, dx: [R, C]
+
+// The same along the middle axis, down columns that stand side by side in vector registers.
+template <class T>
+void softmax_axis(const T* x, T* y, int64_t outer, int64_t n, int64_t inner);
+// x, y: [outer, n, inner]
+template <class T>
+void softmax_axis_backward(const T* y, const T* dy, T* dx, int64_t outer, int64_t n, int64_t inner);
+// y, dy, dx: [outer, n, inner]
+template <class T>
+void log_softmax_axis(const T* x, T* y, int64_t outer, int64_t n, int64_t inner);
+// x, y: [outer, n, inner]
+template <class T>
+void log_softmax_axis_backward(const T* y, const T* dy, T* dx, int64_t outer, int64_t n,
+                               int64_t inner);
+// y, dy, dx: [outer, n, inner]
 
 }  // namespace gu::kernels

@@ -1,6 +1,5 @@
 #pragma once
-// The kernels of softmax and cross-entropy work on rows. An axis that is not the last becomes it by
-// a copy.
+// Kernels that work on rows: an axis that is not the last becomes it by a copy.
 
 #include "core/tensor.hpp"
 #include "kernels/tile.hpp"

@@ -6,76 +6,60 @@
 
 #include "autograd/tape.hpp"
 #include "core/registry.hpp"
-#include "ops/axis_last.hpp"
 
 namespace gu::ops {
 
-namespace {
-
-template <class T>
-using ForwardKernel = void (*)(const T* x, T* y, int64_t R, int64_t C);
-template <class T>
-using BackwardKernel = void (*)(const T* y, const T* dy, T* dx, int64_t R, int64_t C);
-
-// Chooses between the two ops' kernels.
-struct SoftmaxKernels {
-  const char* op;
-  bool log;
-  template <class T>
-  ForwardKernel<T> forward() const {
-    return log ? &kernels::log_softmax<T> : &kernels::softmax<T>;
-  }
-  template <class T>
-  BackwardKernel<T> backward() const {
-    return log ? &kernels::log_softmax_backward<T> : &kernels::softmax_backward<T>;
-  }
-};
-
-Tensor run_softmax(SoftmaxKernels kernel, const Tensor& x, int64_t dim) {
+static Tensor softmax(const Tensor& x, int64_t dim) {
   // x [..., n, ...] -> y [..., n, ...]
-  AxisView v = around(x.shape(), resolve_axis(kernel.op, dim, x.dim()));
+  const AxisView v = around(x.shape(), resolve_axis("softmax", dim, x.dim()));
   Tensor y = Tensor::empty(x.shape(), x.dtype());
-  with_float(x.dtype(), kernel.op, [&](auto zero) {
+  with_float(x.dtype(), "softmax", [&](auto zero) {
     using T = decltype(zero);
-    if (v.inner == 1) {
-      kernel.forward<T>()(x.data<T>(), y.data<T>(), v.outer, v.n);
-      return;
-    }
-    Tensor rows = Tensor::empty(x.shape(), x.dtype());
-    axis_last(x.data<T>(), rows.data<T>(), v);
-    kernel.forward<T>()(rows.data<T>(), rows.data<T>(), v.outer * v.inner, v.n);
-    axis_back(rows.data<T>(), y.data<T>(), v);
+    if (v.inner == 1)
+      kernels::softmax<T>(x.data<T>(), y.data<T>(), v.outer, v.n);
+    else
+      kernels::softmax_axis<T>(x.data<T>(), y.data<T>(), v.outer, v.n, v.inner);
   });
 
-  return record(kernel.op, y, {x}, [kernel, v, y = Saved(y)](const Tensor& dy, const Needs&) {
+  return record("softmax", y, {x}, [v, y = Saved(y)](const Tensor& dy, const Needs&) {
     Tensor dx = Tensor::empty(dy.shape(), dy.dtype());
-    with_float(dy.dtype(), kernel.op, [&](auto zero) {
+    with_float(dy.dtype(), "softmax", [&](auto zero) {
       using T = decltype(zero);
-      if (v.inner == 1) {
-        kernel.backward<T>()(y.get().data<T>(), dy.data<T>(), dx.data<T>(), v.outer, v.n);
-        return;
-      }
-      Tensor y_rows = Tensor::empty(dy.shape(), dy.dtype()),
-             dy_rows = Tensor::empty(dy.shape(), dy.dtype());
-      axis_last(y.get().data<T>(), y_rows.data<T>(), v);
-      axis_last(dy.data<T>(), dy_rows.data<T>(), v);
-      kernel.backward<T>()(y_rows.data<T>(), dy_rows.data<T>(), dy_rows.data<T>(),
-                           v.outer * v.inner, v.n);
-      axis_back(dy_rows.data<T>(), dx.data<T>(), v);
+      const T *p = y.get().data<T>(), *d = dy.data<T>();
+      if (v.inner == 1)
+        kernels::softmax_backward<T>(p, d, dx.data<T>(), v.outer, v.n);
+      else
+        kernels::softmax_axis_backward<T>(p, d, dx.data<T>(), v.outer, v.n, v.inner);
     });
     return Grads{dx};
   });
 }
-
-}  // namespace
-
-static Tensor softmax(const Tensor& x, int64_t dim) {
-  return run_softmax({"softmax", false}, x, dim);
-}
 GU_OP(softmax, "x, dim=-1")
 
 static Tensor log_softmax(const Tensor& x, int64_t dim) {
-  return run_softmax({"log_softmax", true}, x, dim);
+  // x [..., n, ...] -> y [..., n, ...]
+  const AxisView v = around(x.shape(), resolve_axis("log_softmax", dim, x.dim()));
+  Tensor y = Tensor::empty(x.shape(), x.dtype());
+  with_float(x.dtype(), "log_softmax", [&](auto zero) {
+    using T = decltype(zero);
+    if (v.inner == 1)
+      kernels::log_softmax<T>(x.data<T>(), y.data<T>(), v.outer, v.n);
+    else
+      kernels::log_softmax_axis<T>(x.data<T>(), y.data<T>(), v.outer, v.n, v.inner);
+  });
+
+  return record("log_softmax", y, {x}, [v, y = Saved(y)](const Tensor& dy, const Needs&) {
+    Tensor dx = Tensor::empty(dy.shape(), dy.dtype());
+    with_float(dy.dtype(), "log_softmax", [&](auto zero) {
+      using T = decltype(zero);
+      const T *p = y.get().data<T>(), *d = dy.data<T>();
+      if (v.inner == 1)
+        kernels::log_softmax_backward<T>(p, d, dx.data<T>(), v.outer, v.n);
+      else
+        kernels::log_softmax_axis_backward<T>(p, d, dx.data<T>(), v.outer, v.n, v.inner);
+    });
+    return Grads{dx};
+  });
 }
 GU_OP(log_softmax, "x, dim=-1")
 

@@ -38,6 +38,7 @@ def samples(rng: np.random.Generator) -> Iterable[Sample]:
     yield sample(rng.standard_normal((12, 13, 74)) * 4)
     yield sample(rng.standard_normal((5, 6, 7)), 1)
     yield sample(rng.standard_normal((5, 6)), dim=0)
+    yield sample(rng.standard_normal((2, 9, 74)), -2)
     yield sample(np.array([1e4, 0.0, -1e4]))
     yield sample(np.zeros((0, 3)))
     yield sample(np.array(2.5))

@@ -218,16 +218,20 @@ void bind_arguments(const Op& op, py::handle self, const py::args& args, const p
                     Bound& bound) {
   size_t n = op.params.size(), given = 0;
   if (self) bound.given[given++] = self;
-  // x.reshape(2, 3) means x.reshape((2, 3)): loose ints where the last argument that an op needs is
-  // a list of ints. In x.split(2, 1) the second int is an argument of its own.
-  bool loose = args.size() > 1 && given < n && op.params[given].kind == Kind::integers &&
-               !op.params[given].has_default &&
-               (given + 1 == n ||
-                (op.params[given + 1].has_default && op.params[given + 1].kind != Kind::integer &&
-                 op.params[given + 1].kind != Kind::integers));
-  for (py::handle a : args) loose = loose && is_int(a);
+  // x.reshape(2, 3) means x.reshape((2, 3)), and so does reshape(x, 2, 3): loose ints where the last
+  // argument that an op needs is a list of ints. In x.split(2, 1) the second int is an argument of
+  // its own.
+  const size_t before = !self && n > 0 && op.params[0].kind == Kind::tensor ? 1 : 0;
+  const size_t list = given + before;
+  bool loose = args.size() > before + 1 && list < n && op.params[list].kind == Kind::integers &&
+               !op.params[list].has_default &&
+               (list + 1 == n ||
+                (op.params[list + 1].has_default && op.params[list + 1].kind != Kind::integer &&
+                 op.params[list + 1].kind != Kind::integers));
+  for (size_t i = before; loose && i < args.size(); ++i) loose = is_int(args[i]);
   if (loose) {
-    bound.gathered = args;
+    if (before) bound.given[given++] = args[0];
+    bound.gathered = args[py::slice(static_cast<py::ssize_t>(before), {}, {})];
     bound.given[given++] = bound.gathered;
   } else {
     if (args.size() + given > n)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from groundup import ops
+from groundup import _core, ops
+from groundup._indexing import getitem
 
 
 def _composite(self: Any, name: str) -> Any:
@@ -33,6 +34,35 @@ def clip(self: Any, min: Any = None, max: Any = None) -> Any:
     return ops.get("clamp")(self, min, max)
 
 
+def view(self: Any, *shape: Any) -> Any:
+    """PyTorch's name of ``reshape``."""
+    return ops.get("reshape")(self, *shape)
+
+
+def iterate(self: Any) -> Any:
+    """The slices along the first axis, one after the other."""
+    if self.ndim == 0:
+        raise TypeError("[iter] a 0-d tensor cannot be iterated over")
+    return iter(ops.get("unbind")(self))
+
+
+def contains(self: Any, value: Any) -> bool:
+    """Whether any element equals ``value``."""
+    return bool(ops.get("any")(ops.get("eq")(self, value)))
+
+
+def transposed(self: Any) -> Any:
+    """The axes in the opposite order, as NumPy's ``T``."""
+    return ops.get("permute")(self, tuple(range(self.ndim))[::-1])
+
+
+def matrices_transposed(self: Any) -> Any:
+    """The last two axes exchanged."""
+    if self.ndim < 2:
+        raise _core.ShapeError(f"[mT] x must have at least 2 axes, but got shape {tuple(self.shape)}")
+    return ops.get("transpose")(self, -2, -1)
+
+
 def _conversion(name: str) -> Any:
     def convert(self: Any) -> Any:
         return to(self, name)
@@ -44,7 +74,9 @@ def _conversion(name: str) -> Any:
 def install(cls: Any) -> None:
     """Give the tensor class of a backend these methods."""
     cls.__getattr__ = _composite
-    cls.to, cls.where, cls.clip = to, where, clip
+    cls.to, cls.where, cls.clip, cls.view = to, where, clip, view
+    cls.T, cls.mT = property(transposed), property(matrices_transposed)
+    cls.__getitem__, cls.__iter__, cls.__contains__ = getitem, iterate, contains
     for method, dtype in (
         ("bool", "bool"),
         ("long", "int64"),

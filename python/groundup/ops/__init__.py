@@ -55,6 +55,9 @@ class Op:
         return get, (self.name,)
 
 
+#: Second names of ops, as PyTorch has them.
+ALIASES = {"broadcast_to": "expand", "cat": "concat", "view": "reshape"}
+
 _OPS: dict[str, Op] = {}
 for _name, _compiled in _core.ops.items():
     _OPS[_name] = Op(_name, _compiled)
@@ -66,6 +69,7 @@ def get(name: str) -> Op:
     Raises:
         AttributeError: there is none.
     """
+    name = ALIASES.get(name, name)
     op = _OPS.get(name)
     if op is None:
         try:

@@ -25,7 +25,7 @@ def argsort(x: Array, dim: int = -1, descending: bool = False) -> Array:
         return np.argsort(x, axis=dim, kind="stable")
     # Sorted upwards from behind and read backwards: equal elements come in their order.
     backwards = np.argsort(np.flip(x, dim), axis=dim, kind="stable")
-    return x.shape[dim] - 1 - np.flip(backwards, dim)
+    return np.asarray(x.shape[dim] - 1 - np.flip(backwards, dim))
 
 
 def _take(x: Array, indices: Array, dim: int) -> Array:

@@ -427,7 +427,7 @@ def test_compiled_references_are_counted() -> None:
             with pytest.raises((TypeError, ValueError, ZeroDivisionError)):
                 bad()
         a.label = ""
-    del results, bad
+    del results, bad, calls
     gc.collect()
     after = (sys.getrefcount(a), sys.getrefcount(b), sys.getrefcount(label), sys.getrefcount(ScalarValue))
     assert after == before

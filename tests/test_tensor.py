@@ -15,7 +15,13 @@ from groundup import _core
 from groundup.reference.tensor import Tensor as ReferenceTensor
 
 # What every class has, or what only compiled classes do.
-OBJECT = set(dir(object)) | {"__dict__", "__module__", "__weakref__", "_pybind11_conduit_v1_"}
+OBJECT = set(dir(object)) | {
+    "__annotations__",
+    "__dict__",
+    "__module__",
+    "__weakref__",
+    "_pybind11_conduit_v1_",
+}
 
 
 def public(cls: type) -> set[str]:

@@ -274,8 +274,11 @@ def package_stub() -> str:
             lines += [f"from {node.module} import {name} as {name}" for name in names]
     there = [name for name in facts["_SUBMODULES"] if importlib.util.find_spec(f"groundup.{name}")]
     lines += [f"from groundup import {name} as {name}" for name in there]
-    if (PACKAGE / "_explain.py").exists():
-        lines.append("from groundup._explain import explain as explain")
+    lines += [
+        f"from {module} import {name} as {name}"
+        for name, module in facts["_LAZY"].items()
+        if importlib.util.find_spec(module)
+    ]
     lines += [f"_{name}: TypeAlias = builtins.{name}" for name in ("bool", "int", "float", "str")]
     lines.append("__version__: str")
     lines += [op_stub(op, method=False) for op in ops.registry().values()]

@@ -57,12 +57,13 @@ void check_writable(const Tensor& t, const char* op) {
                      "use gu.no_grad() or make a new tensor");
 }
 
-// x becomes `source`, element by element, broadcast and converted as NumPy does.
+// x becomes `source`, element by element, broadcast and converted as NumPy does. A bool takes the
+// truth of anything.
 void write(const Tensor& t, const py::object& source, const char* op) {
   check_writable(t, op);
   t.bump_version();  // first: a write that fails half-way has changed something, too
-  py::module_::import("numpy").attr("copyto")(to_numpy(t), source,
-                                              py::arg("casting") = "same_kind");
+  const char* casting = t.dtype() == DType::boolean ? "unsafe" : "same_kind";
+  py::module_::import("numpy").attr("copyto")(to_numpy(t), source, py::arg("casting") = casting);
 }
 
 std::string repr(const Tensor& t) {
@@ -242,7 +243,10 @@ void bind(py::module_& m) {
           py::arg("value"))
       .def("zero_",
            [](py::object self) {
-             write(self.cast<Tensor>(), py::int_(0), "zero_");
+             const Tensor& t = self.cast<const Tensor&>();
+             check_writable(t, "zero_");
+             t.bump_version();
+             if (t.size() > 0) std::memset(t.bytes(), 0, static_cast<size_t>(t.nbytes()));
              return self;
            })
       .def("__setitem__", [](const Tensor& t, const py::object& key, const py::object& value) {

@@ -81,6 +81,9 @@ _SUBMODULES = (
     "bench", "cli", "data", "files", "infer", "lm", "nn", "optim", "reference", "safetensors", "scalar", "text",
 )  # fmt: skip
 
+#: Where to find functions that load more than they should at import.
+_LAZY = {"checkpoint": "groundup.autograd", "explain": "groundup._explain"}
+
 _methods.install(_core.Tensor)
 _copying.install(_core.Tensor)
 globals().update(ops._OPS)
@@ -97,18 +100,12 @@ def __getattr__(name: str) -> Any:
 
             return Tensor
         return _core.Tensor
-    if name == "checkpoint":
-        from groundup.autograd import checkpoint
-
-        return checkpoint
-    if name == "explain":
-        from groundup._explain import explain
-
-        return explain
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     if name.startswith("_"):
         raise AttributeError(f"module 'groundup' has no attribute {name!r}")
     return ops.get(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_SUBMODULES, *ops.registry(), "Tensor", "checkpoint", "explain"})
+    return sorted({*globals(), *_SUBMODULES, *ops.registry(), *_LAZY, "Tensor"})

@@ -39,6 +39,7 @@ from groundup._creation import from_dlpack as from_dlpack
 from groundup._creation import from_numpy as from_numpy
 from groundup._creation import tensor as tensor
 from groundup.autograd import anomaly as anomaly
+from groundup.autograd import checkpoint as checkpoint
 from groundup.autograd import enable_grad as enable_grad
 from groundup.autograd import is_grad_enabled as is_grad_enabled
 from groundup.autograd import no_grad as no_grad

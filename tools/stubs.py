@@ -110,15 +110,18 @@ def parameters(op: Op) -> list[Parameter]:
     return found
 
 
-def op_stub(op: Op, method: bool) -> str:
-    """``def softmax(x: TensorLike, dim: _int = -1) -> Tensor`` with the first line of its documentation."""
+def op_stub(op: Op, method: bool, name: str | None = None) -> str:
+    """``def softmax(x: TensorLike, dim: _int = -1) -> Tensor`` with the first line of its documentation.
+
+    ``name`` is a second name of the op, if that is meant.
+    """
     returns = from_annotation(inspect.signature(op.spec.forward).return_annotation, "Tensor")
     params = parameters(op)
     first = ["self"] if method else []
     rest = params[len(first) :]
 
     def define(shown: list[str], body: str) -> str:
-        return f"def {op.name}({', '.join(first + shown)}) -> {returns}:\n    {body}\n"
+        return f"def {name or op.name}({', '.join(first + shown)}) -> {returns}:\n    {body}\n"
 
     shown = list(map(str, rest))
     # x.reshape(2, 3) means x.reshape((2, 3)): so does the binding where the sizes are the last that it needs.
@@ -131,6 +134,11 @@ def op_stub(op: Op, method: bool) -> str:
         loose = [f"*{rest[0].name}: _int", *shown[1:]]
         return f"@overload\n{define(shown, repr(op.spec.summary))}@overload\n{define(loose, '...')}"
     return define(shown, repr(op.spec.summary))
+
+
+def named(registry: dict[str, Op]) -> list[tuple[str, Op]]:
+    """Every op under its own name and under its second ones."""
+    return sorted([*registry.items(), *((alias, registry[name]) for alias, name in ops.ALIASES.items())])
 
 
 def is_method(op: Op) -> bool:
@@ -226,7 +234,7 @@ def core_stub() -> str:
             node.body = [n for n in node.body if not (isinstance(n, ast.FunctionDef) and is_wrapper(n))]
             own = {n.name for n in node.body if isinstance(n, ast.FunctionDef)}
             methods = [
-                op_stub(op, method=True) for op in registry.values() if is_method(op) and op.name not in own
+                op_stub(op, True, name) for name, op in named(registry) if is_method(op) and name not in own
             ]
             node = Cleaner().visit(node)
             node.body += ast.parse("\n".join([*map(operator_stub, _core.operators), *methods])).body
@@ -281,7 +289,7 @@ def package_stub() -> str:
     ]
     lines += [f"_{name}: TypeAlias = builtins.{name}" for name in ("bool", "int", "float", "str")]
     lines.append("__version__: str")
-    lines += [op_stub(op, method=False) for op in ops.registry().values()]
+    lines += [op_stub(op, False, name) for name, op in named(ops.registry())]
     return "\n".join(lines)
 
 

@@ -129,8 +129,14 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     "Mean negative log-probability, in nats, of yes-or-no targets, from logits."
 
+def broadcast_to(x: TensorLike, size: _int | Sequence[_int]) -> Tensor:
+    "Axes of size 1 repeated to a size, as broadcasting does; copies."
+
 def cast(x: TensorLike, dtype: DTypeLike) -> Tensor:
     "x in another dtype; toward an integer it is cut off, toward bool everything but 0 is true."
+
+def cat(tensors: Sequence[TensorLike], dim: _int = 0) -> Tensor:
+    "Tensors behind one another along an axis they have."
 
 def ceil(x: TensorLike) -> Tensor:
     "The next integer at or above x; the gradient is 0."
@@ -575,6 +581,9 @@ def var(
     x: TensorLike, dim: _int | Sequence[_int] | None = None, correction: _int = 1, keepdim: _bool = False
 ) -> Tensor:
     "The variance over some or all axes; of a single element it is NaN."
+
+def view(x: TensorLike, shape: _int | Sequence[_int]) -> Tensor:
+    "The same elements in the same order under another shape; shares memory."
 
 def where(condition: TensorLike, x: TensorLike, other: TensorLike) -> Tensor:
     "x where the condition is true, other elsewhere."

@@ -45,6 +45,9 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any: ...
     def __bool__(self) -> _bool: ...
+    def __contains__(self, value: Any) -> _bool:
+        """Whether any element equals ``value``."""
+
     def __copy__(self) -> Any:
         """A leaf over the same memory."""
 
@@ -58,10 +61,20 @@ class Tensor:
 
     def __dlpack_device__(self) -> tuple[_int, _int]: ...
     def __float__(self) -> _float: ...
+    def __getitem__(self, key: Any) -> Any:
+        """The part of this tensor that ``key`` names.
+
+        Raises:
+            IndexError: an index is out of range, or there are more than axes.
+            TypeError: something that is no index."""
+
     def __hash__(self) -> _int: ...
     def __index__(self) -> _int: ...
     def __init__(self, data: Any, dtype: Any = None, requires_grad: _bool = False) -> None: ...
     def __int__(self) -> _int: ...
+    def __iter__(self) -> Any:
+        """The slices along the first axis, one after the other."""
+
     def __len__(self) -> _int: ...
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         """Values, dtype and requires_grad; not .grad, and not the hooks."""
@@ -126,6 +139,10 @@ class Tensor:
 
     def zero_(self) -> Any: ...
     @property
+    def T(self) -> Any:
+        """The axes in the opposite order, as NumPy's ``T``."""
+
+    @property
     def _meta(self) -> Any: ...
     @property
     def _version(self) -> _int: ...
@@ -135,6 +152,10 @@ class Tensor:
     def grad_fn(self) -> Any: ...
     @property
     def is_leaf(self) -> _bool: ...
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged."""
+
     @property
     def nbytes(self) -> _int: ...
     @property
@@ -240,6 +261,12 @@ class Tensor:
     ) -> Tensor:
         """Mean negative log-probability, in nats, of yes-or-no targets, from logits."""
 
+    @overload
+    def broadcast_to(self, size: _int | Sequence[_int]) -> Tensor:
+        """Axes of size 1 repeated to a size, as broadcasting does; copies."""
+
+    @overload
+    def broadcast_to(self, *size: _int) -> Tensor: ...
     def cast(self, dtype: DTypeLike) -> Tensor:
         """x in another dtype; toward an integer it is cut off, toward bool everything but 0 is true."""
 
@@ -669,6 +696,12 @@ class Tensor:
     ) -> Tensor:
         """The variance over some or all axes; of a single element it is NaN."""
 
+    @overload
+    def view(self, shape: _int | Sequence[_int]) -> Tensor:
+        """The same elements in the same order under another shape; shares memory."""
+
+    @overload
+    def view(self, *shape: _int) -> Tensor: ...
     def zeros_like(self, dtype: DTypeLike | None = None, requires_grad: _bool = False) -> Tensor:
         """Zeros in the shape and dtype of x."""
 

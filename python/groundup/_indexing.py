@@ -29,21 +29,21 @@ class Axis(NamedTuple):
 _WHOLE = slice(None)
 
 
-def getitem(x: Any, key: Any) -> Any:
-    """The part of ``x`` that ``key`` names.
+def getitem(self: Any, key: Any) -> Any:
+    """The part of this tensor that ``key`` names.
 
     Raises:
         IndexError: an index is out of range, or there are more than axes.
         TypeError: something that is no index.
     """
-    items = _expanded(_parsed(key), x.ndim)
-    axes = _axes(items, x.shape)
-    own = [a for a in axes if a.kind != "new"]  # one an axis of x
+    items = _expanded(_parsed(key), self.ndim)
+    axes = _axes(items, self.shape)
+    own = [a for a in axes if a.kind != "new"]  # one an axis of self
     arrays = any(a.kind == "array" for a in own)
     if arrays:
-        return _select(_cut(x, own, keep_ints=True), axes)
-    whole = all(a.value == range(n) for a, n in zip(own, x.shape, strict=True))
-    y = x if whole and len(own) < len(axes) else _cut(x, own, keep_ints=False)
+        return _select(_cut(self, own, keep_ints=True), axes)
+    whole = all(a.value == range(n) for a, n in zip(own, self.shape, strict=True))
+    y = self if whole and len(own) < len(axes) else _cut(self, own, keep_ints=False)
     shape = [1 if a.kind == "new" else len(a.value) for a in axes if a.kind != "int"]
     return y if y.shape == tuple(shape) else ops.reshape(y, tuple(shape))
 

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         given = getattr(args, name)
         if given is not None:
             return given
-        return before[group][field] if before else default
+        return before[group].get(field, default) if before else default
 
     text = read_text(args.text)
     context = setting("context", "model", "n_positions", 64)

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/memory.hpp"
+#include "core/threads.hpp"
 
 namespace gu {
 
@@ -80,7 +81,9 @@ Tensor Tensor::alias(Shape shape, int64_t start) const {
 
 Tensor Tensor::clone() const {
   Tensor t = empty(shape(), dtype());
-  if (size() > 0) std::memcpy(t.bytes(), bytes(), static_cast<size_t>(nbytes()));
+  parallel_for(nbytes(), 1 << 18, [&](int64_t begin, int64_t end) {
+    std::memcpy(t.bytes() + begin, bytes() + begin, static_cast<size_t>(end - begin));
+  });
   return t;
 }
 

@@ -78,7 +78,7 @@ __all__ = [
 
 #: Imported when first used, so that importing groundup stays cheap.
 _SUBMODULES = (
-    "bench", "cli", "data", "files", "infer", "lm", "nn", "optim", "reference", "safetensors", "scalar", "text",
+    "bench", "cli", "data", "files", "lm", "nn", "optim", "reference", "safetensors", "scalar", "text",
 )  # fmt: skip
 
 #: Where to find functions that load more than they should at import.

@@ -38,6 +38,7 @@ from groundup._creation import as_tensor as as_tensor
 from groundup._creation import from_dlpack as from_dlpack
 from groundup._creation import from_numpy as from_numpy
 from groundup._creation import tensor as tensor
+from groundup._explain import explain as explain
 from groundup.autograd import anomaly as anomaly
 from groundup.autograd import checkpoint as checkpoint
 from groundup.autograd import enable_grad as enable_grad

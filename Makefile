@@ -8,7 +8,7 @@
 #   make lint         ruff and clang-format, checking only        (make format: mend what they find)
 #   make types        mypy --strict
 #   make stubs        generate the type stubs of the compiled core   (make check-stubs: are they current?)
-#   make bench        ops against their NumPy reference
+#   make bench        ops against their NumPy reference   (make bench-peers: whole jobs against torch, and README's table)
 #   make clean        remove everything that was built
 #
 # Set-up lives in .venv; its stamp files say what has been done.
@@ -30,12 +30,12 @@ CXX_FILES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'tests/*.cpp' 'tests/*.
 
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-cpp test-peers sanitize lint format types stubs check-stubs bench build clean
+.PHONY: help demo test test-cpp test-peers sanitize lint format types stubs check-stubs bench bench-peers build clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
-demo: $(VENV)/.built
+demo: $(VENV)/.plot
 	$(BIN)/groundup demo $(ARGS)
 
 test: $(VENV)/.dev
@@ -73,6 +73,11 @@ check-stubs: $(VENV)/.dev
 bench: $(VENV)/.built
 	$(BIN)/groundup bench $(ARGS)
 
+# Measure whole jobs against the peers and write the README's table; needs a quiet machine.
+bench-peers: $(VENV)/.peers
+	$(BIN)/groundup bench --peers --json benchmarks/results/peers.json $(ARGS)
+	$(BIN)/python tools/readme.py
+
 build: $(VENV)/.built
 
 clean:
@@ -95,6 +100,11 @@ clean:
 
 $(VENV)/.built: $(VENV)/.requirements $(CORE)
 	PATH="$(abspath $(BIN)):$$PATH" $(PIP) install -q --no-build-isolation --no-deps -e .
+	touch $@
+
+# For the picture of the losses.
+$(VENV)/.plot: $(VENV)/.built
+	$(PIP) install -q "$$($(BIN)/python tools/requirements.py plot)"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.built

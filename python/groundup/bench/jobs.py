@@ -1,4 +1,4 @@
-"""The jobs of `groundup.bench.peers`: each sets one side up and returns a function that runs one repetition.
+"""The jobs of `groundup.bench.peers`: each sets one side up and returns a function to time and its steps a call.
 
 The function returns numbers that all sides must agree on, so that only equal work is compared.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-Repetition = Callable[[], Any]
+Repetition = tuple[Callable[[], Any], int]
 
 
 def gpt_small(side: str, threads: int) -> Repetition:
@@ -89,7 +89,7 @@ def _gpt(
             step()
         return first
 
-    return repetition
+    return repetition, steps
 
 
 def adamw_large(side: str, threads: int) -> Repetition:
@@ -132,7 +132,7 @@ def _adamw(side: str, threads: int, shapes: list[tuple[int, ...]]) -> Repetition
         optimizer.step()
         return first
 
-    return repetition
+    return repetition, 1
 
 
 def scalar_mlp(side: str, threads: int) -> Repetition:  # noqa: ARG001 - one thread is all it has
@@ -162,4 +162,4 @@ def scalar_mlp(side: str, threads: int) -> Repetition:  # noqa: ARG001 - one thr
         total.backward()
         return [float(total.data)]
 
-    return repetition
+    return repetition, 1

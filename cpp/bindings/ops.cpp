@@ -218,9 +218,9 @@ void bind_arguments(const Op& op, py::handle self, const py::args& args, const p
                     Bound& bound) {
   size_t n = op.params.size(), given = 0;
   if (self) bound.given[given++] = self;
-  // x.reshape(2, 3) means x.reshape((2, 3)), and so does reshape(x, 2, 3): loose ints where the last
-  // argument that an op needs is a list of ints. In x.split(2, 1) the second int is an argument of
-  // its own.
+  // x.reshape(2, 3) means x.reshape((2, 3)), and so does reshape(x, 2, 3): loose ints where the
+  // last argument that an op needs is a list of ints. In x.split(2, 1) the second int is an
+  // argument of its own.
   const size_t before = !self && n > 0 && op.params[0].kind == Kind::tensor ? 1 : 0;
   const size_t list = given + before;
   bool loose = args.size() > before + 1 && list < n && op.params[list].kind == Kind::integers &&

@@ -79,16 +79,17 @@ class GPTConfig:
                 raise fail(field, "must be in [0, 1)")
         for field in ("layer_norm_epsilon", "initializer_range"):
             value = getattr(self, field)
-            if not isinstance(value, (int, float)) or not value > 0:
-                raise fail(field, "must be positive")
+            if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < np.inf:
+                raise fail(field, "must be positive and finite")
+        if not isinstance(self.tie_word_embeddings, bool):
+            raise fail("tie_word_embeddings", "must be True or False")
+        for field, choices in (("activation_function", tuple(ACTIVATIONS)), ("position", SCHEMES)):
+            if getattr(self, field) not in choices:
+                raise fail(field, f"must be one of {', '.join(choices)}")
         if self.n_embd % self.n_head:
             raise fail("n_head", f"must divide n_embd {self.n_embd}")
         if self.n_kv_head is not None and self.n_head % self.n_kv_head:
             raise fail("n_kv_head", f"must divide n_head {self.n_head}")
-        if self.activation_function not in ACTIVATIONS:
-            raise fail("activation_function", f"must be one of {', '.join(ACTIVATIONS)}")
-        if self.position not in SCHEMES:
-            raise fail("position", f"must be one of {', '.join(SCHEMES)}")
         if self.position == "rotary" and self.head_size % 2:
             raise fail(
                 "n_head", f"must leave an even head size for rotary positions, n_embd is {self.n_embd}"
@@ -141,7 +142,10 @@ class GPTConfig:
             vocab_size = chosen.get("vocab_size", 50257)
             for token in ("bos_token_id", "eos_token_id"):
                 # transformers writes GPT-2's 50256 into every small vocabulary's file.
-                if isinstance(chosen.get(token), int) and chosen[token] >= vocab_size:
+                if (
+                    all(isinstance(n, int) for n in (chosen.get(token), vocab_size))
+                    and chosen[token] >= vocab_size
+                ):
                     chosen[token] = None
         try:
             return cls(**chosen)
@@ -273,6 +277,11 @@ class GPT(nn.Module):
         sampling.check(temperature, top_k, top_p)
         if max_new_tokens < 0:
             raise ValueError(f"[generate] max_new_tokens must be >= 0, but got {max_new_tokens}")
+        vocab_size = self.config.vocab_size
+        if stop_token is not None and not 0 <= stop_token < vocab_size:
+            raise ValueError(
+                f"[generate] stop_token must be an id below vocab_size {vocab_size}, but got {stop_token}"
+            )
         tokens = np.asarray(ids)
         one = tokens.ndim == 1
         tokens = np.atleast_2d(tokens)
@@ -280,7 +289,9 @@ class GPT(nn.Module):
             raise ValueError(
                 f"[generate] ids must be [B, T] or [T] and not empty, but got shape {np.shape(ids)}"
             )
-        tokens = tokens.astype(np.int64, casting="same_kind")
+        if tokens.dtype.kind not in "iu":
+            raise gu.DTypeError(f"[generate] ids must be ints, but got {tokens.dtype}")
+        tokens = tokens.astype(np.int64)
         rng = np.random.Generator(np.random.Philox(seed))
         done = np.zeros(len(tokens), bool)
         limit = self.config.n_positions
@@ -382,6 +393,11 @@ class GPT(nn.Module):
     @classmethod
     def empty(cls, config: GPTConfig, arrays: dict[str, Any], where: str) -> GPT:
         """A model whose shapes are those of ``arrays``: nothing large is made before they are known to agree."""
+        if config.n_layer > len(arrays):
+            # Before a list of what is expected is made: a damaged number may be in the billions.
+            raise ValueError(
+                f"[GPT] {where}: must hold n_layer {config.n_layer} layers, but got {len(arrays)} tensors"
+            )
         expected = _shapes_on_disk(config)
         # Older files leave the prefix out, and keep the causal mask as a buffer.
         if arrays and not any(name.startswith("transformer.") for name in arrays):
@@ -405,7 +421,7 @@ class GPT(nn.Module):
                     f"[GPT] {where}: {name} must have shape {shape} after config.json, but got {arrays[name].shape}"
                 )
             if arrays[name].dtype.kind != "f" and not safetensors.is_bfloat16(arrays[name]):
-                raise gu.DTypeError(f"[GPT] {where}: {name} must hold floats, but got {arrays[name].dtype}")
+                raise ValueError(f"[GPT] {where}: {name} must hold floats, but got {arrays[name].dtype}")
         return cls(config)
 
 

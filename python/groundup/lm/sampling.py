@@ -14,8 +14,8 @@ def check(temperature: float, top_k: int | None, top_p: float | None) -> None:
     """Raise a ValueError that names the argument that is out of range."""
     if not temperature >= 0:
         raise ValueError(f"[generate] temperature must be >= 0, but got {temperature}")
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"[generate] top_k must be at least 1, but got {top_k}")
+    if top_k is not None and (not isinstance(top_k, (int, np.integer)) or top_k < 1):
+        raise ValueError(f"[generate] top_k must be an int of at least 1, but got {top_k}")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"[generate] top_p must be in (0, 1], but got {top_p}")
 
@@ -37,15 +37,18 @@ def probabilities(
     """
     check(temperature, top_k, top_p)
     scores = np.asarray(logits, np.float64)
+    if np.isnan(scores).any():
+        raise ValueError("[generate] logits must be numbers, but got NaN: the model's weights are not finite")
     if temperature == 0:
         greedy = np.zeros_like(scores)
         np.put_along_axis(greedy, scores.argmax(axis=-1)[:, None], 1.0, axis=-1)
         return greedy
-    scores = scores / temperature
+    with np.errstate(over="ignore"):  # the largest stays 0, so a tiny temperature is greedy, not NaN
+        scores = (scores - scores.max(axis=-1, keepdims=True)) / temperature
     order = np.argsort(-scores, axis=-1, kind="stable")  # likeliest first, ties by id
     if top_k is not None and top_k < scores.shape[-1]:
         np.put_along_axis(scores, order[:, top_k:], -np.inf, axis=-1)
-    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights = np.exp(scores)
     p: Floats = weights / weights.sum(axis=-1, keepdims=True)
     if top_p is not None and top_p < 1:
         ranked = np.take_along_axis(p, order, axis=-1)

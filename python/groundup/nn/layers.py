@@ -10,6 +10,9 @@ import groundup as gu
 from groundup.nn import init
 from groundup.nn.module import Module, Parameter
 
+#: What `Linear` can fuse.
+ACTIVATIONS = ("none", "relu", "gelu", "gelu_tanh", "silu")
+
 
 def _positive(layer: str, **sizes: int) -> None:
     for name, size in sizes.items():
@@ -31,6 +34,10 @@ class Linear(Module):
     ) -> None:
         super().__init__()
         _positive("Linear", in_features=in_features, out_features=out_features)
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"[Linear] activation must be one of {', '.join(ACTIVATIONS)}, but got {activation!r}"
+            )
         self.in_features, self.out_features, self.activation = in_features, out_features, activation
         self.weight = Parameter(gu.zeros(out_features, in_features))
         self.bias = Parameter(gu.zeros(out_features)) if bias else None

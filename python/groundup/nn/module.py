@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
@@ -31,6 +32,10 @@ class LoadResult(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+
+# One for all modules: a number that came back would let an old handle remove a newer hook.
+_hook_keys = itertools.count()
 
 
 class HookHandle:
@@ -149,7 +154,7 @@ class Module:
         return self._register(self._forward_pre_hooks, hook)
 
     def _register(self, hooks: OrderedDict[int, Any], hook: Any) -> HookHandle:
-        key = max(hooks, default=-1) + 1
+        key = next(_hook_keys)
         hooks[key] = hook
         return HookHandle(hooks, key)
 
@@ -265,6 +270,7 @@ class Module:
         Raises:
             KeyError: names differ and ``strict``.
             ShapeError: a shape differs.
+            DTypeError: values that a parameter or buffer cannot hold, such as floats for ints.
         """
         own = self.state_dict()
         missing = [name for name in own if name not in state]
@@ -282,6 +288,9 @@ class Module:
                 )
             if value.dtype.kind not in "fiub":
                 raise gu.DTypeError(f"[load_state_dict] {name} must hold numbers, but got {value.dtype}")
+            dtype = np.asarray(tensor).dtype
+            if not np.can_cast(value.dtype, dtype, "same_kind"):
+                raise gu.DTypeError(f"[load_state_dict] {name} must hold {dtype}, but got {value.dtype}")
         for _, tensor, value in matched:
             tensor.copy_(value)
         return LoadResult(missing, unexpected)

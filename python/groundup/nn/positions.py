@@ -26,6 +26,10 @@ class LearnedPositions(Module):
 
     def __init__(self, n_positions: int, n_embd: int, std: float = 0.02) -> None:
         super().__init__()
+        if n_positions < 1:
+            raise ValueError(
+                f"[LearnedPositions] n_positions must be a positive int, but got {n_positions!r}"
+            )
         self.weight = Parameter(gu.randn(n_positions, n_embd) * std)
 
     def forward(self, x: Any, start: int = 0) -> Any:

@@ -32,7 +32,7 @@ class MLP(Module):
     ) -> None:
         super().__init__()
         self.gated = activation == "swiglu"
-        hidden = n_inner or (8 * n_embd // 3 if self.gated else 4 * n_embd)
+        hidden = (8 * n_embd // 3 if self.gated else 4 * n_embd) if n_inner is None else n_inner
         self.fc = Linear(n_embd, hidden, bias=bias, activation="silu" if self.gated else activation)
         self.gate = Linear(n_embd, hidden, bias=bias) if self.gated else None
         self.proj = Linear(hidden, n_embd, bias=bias)
@@ -98,6 +98,12 @@ class TransformerBlock(Module):
         cache: KVCache | None = None,
     ) -> Any:
         """x [B, T, C] -> [B, T, C]; memory [B, S, C] where the block attends to one."""
+        if (memory is None) != (self.cross is None):
+            # Without a memory the tokens would attend to each other, later ones included.
+            wanted, got = ("no memory", "one") if self.cross is None else ("a memory", "none")
+            raise ValueError(
+                f"[TransformerBlock] cross={self.cross is not None} needs {wanted}, but got {got}"
+            )
         if self.pre_norm:
             x = x + self.attn(self.ln_1(x), mask=mask, cache=cache)
             if self.cross is not None:
@@ -127,6 +133,9 @@ class _Stack(Module):
             raise ValueError(
                 f"[Transformer] position must be one of {', '.join(SCHEMES)}, but got {position!r}"
             )
+        norm, eps = block.get("norm", "layer"), block.get("norm_eps", 1e-5)
+        if norm not in NORMS:
+            raise ValueError(f"[Transformer] norm must be 'layer' or 'rms', but got {norm!r}")
         self.embedding = Embedding(vocab_size, n_embd)
         self.positions: Module | None = None
         if position == "learned":
@@ -137,7 +146,7 @@ class _Stack(Module):
         self.blocks = ModuleList(
             [TransformerBlock(n_embd, n_head, position=position, **block) for _ in range(n_layer)]
         )
-        self.norm = NORMS[block.get("norm", "layer")](n_embd) if block.get("pre_norm", True) else None
+        self.norm: Any = NORMS[norm](n_embd, eps=eps) if block.get("pre_norm", True) else None
 
     def embed(self, ids: Any, start: int = 0) -> Any:
         """ids [B, T] -> [B, T, C]."""

@@ -3,6 +3,7 @@
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <structmember.h>
 
 #include <array>
 #include <string>
@@ -53,9 +54,21 @@ const char* kind_id(Kind kind) {
                   param.optional ? " or None" : "", ", but got ", Py_TYPE(value.ptr())->tp_name);
 }
 
+PyTypeObject* tensor_type = nullptr;
+
+// The tensor that a Python object holds; null for other objects. The class itself, which nearly
+// every call brings, is spared pybind11's search for a type.
+const Tensor* tensor_in(py::handle v) {
+  if (Py_TYPE(v.ptr()) == tensor_type) {
+    auto* held = reinterpret_cast<py::detail::instance*>(v.ptr());
+    return held->get_value_and_holder().value_ptr<Tensor>();
+  }
+  return py::isinstance<Tensor>(v) ? &v.cast<const Tensor&>() : nullptr;
+}
+
 bool is_int(py::handle v) {
   return (PyLong_Check(v.ptr()) && !PyBool_Check(v.ptr())) ||
-         (!PyFloat_Check(v.ptr()) && !PyBool_Check(v.ptr()) && !py::isinstance<Tensor>(v) &&
+         (!PyFloat_Check(v.ptr()) && !PyBool_Check(v.ptr()) && !tensor_in(v) &&
           PyIndex_Check(v.ptr()));
 }
 
@@ -73,7 +86,7 @@ int64_t to_int(const Op& op, const Param& param, py::handle v) {
 
 // The C-contiguous ndarray inside a tensor of the NumPy backend; nothing for other objects.
 std::optional<py::object> reference_array(py::handle v) {
-  if (py::isinstance<Tensor>(v) || !py::hasattr(v, "_reference_array")) return std::nullopt;
+  if (tensor_in(v) || !py::hasattr(v, "_reference_array")) return std::nullopt;
   return v.attr("_reference_array")();
 }
 
@@ -81,7 +94,7 @@ Value convert(const Op& op, const Param& param, py::handle v) {
   if (v.is_none() && param.optional) return {};
   switch (param.kind) {
     case Kind::tensor:
-      if (py::isinstance<Tensor>(v)) return v.cast<Tensor>();
+      if (const Tensor* t = tensor_in(v)) return *t;
       // Numbers stay as they are until the dtype of their partners is known.
       if (PyBool_Check(v.ptr())) return v.ptr() == Py_True;
       if (PyFloat_CheckExact(v.ptr())) return PyFloat_AS_DOUBLE(v.ptr());
@@ -124,12 +137,12 @@ Value convert(const Op& op, const Param& param, py::handle v) {
     }
     case Kind::tensors: {
       std::vector<Tensor> values;
-      if (!PySequence_Check(v.ptr()) || py::isinstance<Tensor>(v)) break;
+      if (!PySequence_Check(v.ptr()) || tensor_in(v)) break;
       for (py::handle element : v) {
         if (auto array = reference_array(element))
           values.push_back(tensor_from_python(*array, op.name.c_str(), true));
-        else if (py::isinstance<Tensor>(element))
-          values.push_back(element.cast<Tensor>());
+        else if (const Tensor* t = tensor_in(element))
+          values.push_back(*t);
         else
           wrong_type(op, param, element);
       }
@@ -206,6 +219,24 @@ py::object to_reference(Value& value) {
   return to_python(value);
 }
 
+// An op with what calling it from Python needs.
+struct OpHandle {
+  const Op* op;
+  std::vector<PyObject*> names;  // of the parameters, interned as keywords in calls are
+
+  explicit OpHandle(const Op& o) : op(&o) {
+    for (const Param& p : o.params) names.push_back(PyUnicode_InternFromString(p.name.c_str()));
+  }
+};
+
+// The arguments of a call as the interpreter hands them over (its vectorcall protocol): `count`
+// positional ones, then one for each of `keywords`, a tuple of names or null.
+struct Arguments {
+  PyObject* const* values;
+  size_t count;
+  PyObject* keywords;
+};
+
 // The arguments of one call: as Python gave them (null: not given), and converted.
 struct Bound {
   std::array<py::handle, max_params> given{};
@@ -213,41 +244,53 @@ struct Bound {
   py::tuple gathered;  // keeps x.reshape(2, 3)'s tuple alive
 };
 
-// `self`, where given, is the first argument.
-void bind_arguments(const Op& op, py::handle self, const py::args& args, const py::kwargs& kwargs,
-                    Bound& bound) {
-  size_t n = op.params.size(), given = 0;
-  if (self) bound.given[given++] = self;
-  // x.reshape(2, 3) means x.reshape((2, 3)), and so does reshape(x, 2, 3): loose ints where the
-  // last argument that an op needs is a list of ints. In x.split(2, 1) the second int is an
-  // argument of its own.
-  const size_t before = !self && n > 0 && op.params[0].kind == Kind::tensor ? 1 : 0;
-  const size_t list = given + before;
-  bool loose = args.size() > before + 1 && list < n && op.params[list].kind == Kind::integers &&
-               !op.params[list].has_default &&
-               (list + 1 == n ||
-                (op.params[list + 1].has_default && op.params[list + 1].kind != Kind::integer &&
-                 op.params[list + 1].kind != Kind::integers));
-  for (size_t i = before; loose && i < args.size(); ++i) loose = is_int(args[i]);
+size_t find_parameter(const OpHandle& h, PyObject* keyword) {
+  for (size_t i = 0; i < h.names.size(); ++i)
+    if (h.names[i] == keyword) return i;
+  std::string word = py::str(keyword).cast<std::string>();
+  if (word == "axis") word = "dim";  // NumPy's names
+  if (word == "keepdims") word = "keepdim";
+  for (size_t i = 0; i < h.names.size(); ++i)
+    if (h.op->params[i].name == word) return i;
+  fail<TypeError>("[", h.op->name, "] has no argument '", word, "'");
+}
+
+// x.reshape(2, 3) means x.reshape((2, 3)), and so does reshape(x, 2, 3): loose ints where the last
+// argument that an op needs is a list of ints. In x.split(2, 1) the second int is an argument of
+// its own.
+bool takes_loose_ints(const Op& op, size_t at) {
+  if (at >= op.params.size() || op.params[at].kind != Kind::integers || op.params[at].has_default)
+    return false;
+  if (at + 1 == op.params.size()) return true;
+  const Param& next = op.params[at + 1];
+  return next.has_default && next.kind != Kind::integer && next.kind != Kind::integers;
+}
+
+void bind_arguments(const OpHandle& h, const Arguments& args, Bound& bound) {
+  const Op& op = *h.op;
+  const size_t n = op.params.size();
+  size_t given = 0;
+  // A method's tensor comes first.
+  const size_t first = n > 0 && op.params[0].kind == Kind::tensor ? 1 : 0;
+  bool loose = args.count > first + 1 && takes_loose_ints(op, first);
+  for (size_t i = first; loose && i < args.count; ++i) loose = is_int(args.values[i]);
   if (loose) {
-    if (before) bound.given[given++] = args[0];
-    bound.gathered = args[py::slice(static_cast<py::ssize_t>(before), {}, {})];
+    if (first == 1) bound.given[given++] = args.values[0];
+    bound.gathered = py::tuple(args.count - first);
+    for (size_t i = first; i < args.count; ++i)
+      bound.gathered[i - first] = py::handle(args.values[i]);
     bound.given[given++] = bound.gathered;
   } else {
-    if (args.size() + given > n)
-      fail<TypeError>("[", op.name, "] takes at most ", n, " arguments, but got ",
-                      args.size() + given);
-    for (py::handle a : args) bound.given[given++] = a;
+    if (args.count > n)
+      fail<TypeError>("[", op.name, "] takes at most ", n, " arguments, but got ", args.count);
+    for (; given < args.count; ++given) bound.given[given] = args.values[given];
   }
-  for (auto& [key, value] : kwargs) {
-    std::string word = py::str(key).cast<std::string>();
-    if (word == "axis") word = "dim";  // NumPy's names
-    if (word == "keepdims") word = "keepdim";
-    size_t i = 0;
-    while (i < n && op.params[i].name != word) ++i;
-    if (i == n) fail<TypeError>("[", op.name, "] has no argument '", word, "'");
-    if (bound.given[i]) fail<TypeError>("[", op.name, "] got argument '", word, "' twice");
-    bound.given[i] = value;
+  const Py_ssize_t keywords = args.keywords ? PyTuple_GET_SIZE(args.keywords) : 0;
+  for (Py_ssize_t k = 0; k < keywords; ++k) {
+    const size_t i = find_parameter(h, PyTuple_GET_ITEM(args.keywords, k));
+    if (bound.given[i])
+      fail<TypeError>("[", op.name, "] got argument '", op.params[i].name, "' twice");
+    bound.given[i] = args.values[args.count + static_cast<size_t>(k)];
   }
   for (size_t i = 0; i < n; ++i) {
     const Param& param = op.params[i];
@@ -261,9 +304,10 @@ void bind_arguments(const Op& op, py::handle self, const py::args& args, const p
   type_numbers(op, std::span<Value>(bound.values.data(), n));
 }
 
-py::object call(const Op& op, py::handle self, const py::args& args, const py::kwargs& kwargs) {
+py::object call(const OpHandle& h, const Arguments& args) {
+  const Op& op = *h.op;
   Bound bound;
-  bind_arguments(op, self, args, kwargs, bound);
+  bind_arguments(h, args, bound);
   std::span<Value> values(bound.values.data(), op.params.size());
   Value result;
   {
@@ -281,10 +325,18 @@ py::object call(const Op& op, py::handle self, const py::args& args, const py::k
 
 // For the NumPy backend: binds and converts as call() does, but hands the values back, tensors as
 // arrays. Returns (what was given, the values), both one a parameter.
-py::tuple bind_only(const Op& op, const py::args& args, const py::kwargs& kwargs) {
+py::tuple bind_only(const OpHandle& h, const py::args& args, const py::kwargs& kwargs) {
+  std::vector<PyObject*> all;
+  for (py::handle a : args) all.push_back(a.ptr());
+  py::tuple keywords(kwargs.size());
+  size_t k = 0;
+  for (auto& [key, value] : kwargs) {
+    keywords[k++] = key;
+    all.push_back(value.ptr());
+  }
   Bound bound;
-  bind_arguments(op, {}, args, kwargs, bound);
-  size_t n = op.params.size();
+  bind_arguments(h, {all.data(), args.size(), keywords.ptr()}, bound);
+  size_t n = h.op->params.size();
   py::tuple given(n), values(n);
   for (size_t i = 0; i < n; ++i) {
     given[i] = bound.given[i] ? py::reinterpret_borrow<py::object>(bound.given[i]) : py::none();
@@ -293,9 +345,86 @@ py::tuple bind_only(const Op& op, const py::args& args, const py::kwargs& kwargs
   return py::make_tuple(given, values);
 }
 
-struct OpHandle {
-  const Op* op;
+// ---- the callable -------------------------------------------------------------------------------
+
+// What Python calls. A pybind11 function would get a tuple and a dict made for each call; this
+// takes the arguments where the interpreter has them. In a class it is a method: the interpreter
+// then passes the tensor as the first argument.
+struct Callable {
+  PyObject ob_base;
+  vectorcallfunc vectorcall;
+  const OpHandle* op;
+  bool reflected;  // y.__radd__(x) is add(x, y)
 };
+
+PyObject* run(PyObject* self, PyObject* const* args, size_t count, PyObject* keywords) {
+  const auto* callable = reinterpret_cast<Callable*>(self);
+  Arguments given{args, static_cast<size_t>(PyVectorcall_NARGS(count)), keywords};
+  PyObject* swapped[2];
+  if (callable->reflected && given.count == 2) {
+    swapped[0] = args[1];
+    swapped[1] = args[0];
+    given.values = swapped;
+  }
+  try {
+    return call(*callable->op, given).release().ptr();
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (...) {
+    py::detail::try_translate_exceptions();
+  }
+  return nullptr;
+}
+
+PyObject* bind_method(PyObject* self, PyObject* object, PyObject*) {
+  if (object) return PyMethod_New(self, object);
+  return Py_NewRef(self);
+}
+
+PyObject* callable_name(PyObject* self, void*) {
+  return PyUnicode_FromString(reinterpret_cast<Callable*>(self)->op->op->name.c_str());
+}
+
+// The docstring is made from the specification, so it is read only when somebody asks.
+PyObject* callable_doc(PyObject* self, void*) {
+  try {
+    py::object get = py::module_::import("groundup.ops").attr("get");
+    py::object doc = get(reinterpret_cast<Callable*>(self)->op->op->name).attr("__doc__");
+    return doc.release().ptr();
+  } catch (py::error_already_set& error) {
+    error.restore();
+    return nullptr;
+  }
+}
+
+py::object make_callable_type() {
+  static PyMemberDef members[] = {
+      {"__vectorcalloffset__", T_PYSSIZET, offsetof(Callable, vectorcall), READONLY, nullptr}, {}};
+  static PyGetSetDef getters[] = {{"__name__", callable_name, nullptr, nullptr, nullptr},
+                                  {"__doc__", callable_doc, nullptr, nullptr, nullptr},
+                                  {}};
+  PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+                         {Py_tp_descr_get, reinterpret_cast<void*>(bind_method)},
+                         {Py_tp_members, members},
+                         {Py_tp_getset, getters},
+                         {0, nullptr}};
+  PyType_Spec spec{"groundup._core.OpFunction", sizeof(Callable), 0,
+                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR |
+                       Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                   slots};
+  py::object type = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
+  if (!type) throw py::error_already_set();
+  return type;
+}
+
+py::object make_callable(const py::object& type, const OpHandle& op, bool reflected = false) {
+  auto* callable = PyObject_New(Callable, reinterpret_cast<PyTypeObject*>(type.ptr()));
+  if (!callable) throw py::error_already_set();
+  callable->vectorcall = &run;
+  callable->op = &op;
+  callable->reflected = reflected;
+  return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(callable));
+}
 
 std::string signature(const Op& op) {
   std::string text = op.name + "(";
@@ -329,22 +458,20 @@ constexpr std::array<std::array<const char*, 3>, 19> operators = {{
     {"ge", "__ge__", ""},
 }};
 
-void bind_operators(py::module_& m) {
+// One for each op, for as long as the process runs.
+std::map<std::string, OpHandle>& handles() {
+  static auto* all = new std::map<std::string, OpHandle>;
+  return *all;
+}
+
+void bind_operators(py::module_& m, const py::object& callable_type) {
   py::object tensor = m.attr("Tensor");
   py::list names;
   auto add = [&](const char* op_name, const char* method, bool reflected) {
-    auto found = registry().find(op_name);
-    if (found == registry().end())
+    auto found = handles().find(op_name);
+    if (found == handles().end())
       throw std::logic_error(std::string(method) + ": there is no op " + op_name);
-    const Op* op = &found->second;
-    tensor.attr(method) = py::cpp_function(
-        [op, reflected](const py::object& self, const py::args& args) {
-          py::args given = args;
-          if (reflected)
-            given = py::reinterpret_steal<py::args>(py::make_tuple(args[0], self).release());
-          return call(*op, reflected ? py::handle() : py::handle(self), given, py::kwargs());
-        },
-        py::name(method), py::is_method(tensor));
+    tensor.attr(method) = make_callable(callable_type, found->second, reflected);
     names.append(py::make_tuple(op_name, method, reflected));
   };
   for (auto& [op_name, plain, reflected] : operators) {
@@ -355,9 +482,11 @@ void bind_operators(py::module_& m) {
 }
 
 void bind(py::module_& m) {
-  py::class_<OpHandle>(m, "Op", "A compiled op.")
-      .def("__call__", [](const OpHandle& h, const py::args& args,
-                          const py::kwargs& kwargs) { return call(*h.op, {}, args, kwargs); })
+  py::object callable_type = make_callable_type();
+  py::class_<OpHandle>(m, "Op", "What is known of a compiled op; `function` calls it.")
+      .def_property_readonly(
+          "function",
+          [callable_type](const OpHandle& h) { return make_callable(callable_type, h); })
       .def_property_readonly("name", [](const OpHandle& h) { return h.op->name; })
       .def_property_readonly("signature", [](const OpHandle& h) { return signature(*h.op); })
       .def_property_readonly("file", [](const OpHandle& h) { return h.op->file; })
@@ -371,8 +500,7 @@ void bind(py::module_& m) {
                                  p.has_default ? py::object(py::str(p.default_text)) : py::none()));
             return out;
           })
-      .def("bind", [](const OpHandle& h, const py::args& args,
-                      const py::kwargs& kwargs) { return bind_only(*h.op, args, kwargs); })
+      .def("bind", &bind_only)
       .def_property_readonly("kinds",
                              [](const OpHandle& h) {
                                py::list out;
@@ -382,21 +510,17 @@ void bind(py::module_& m) {
       .def("__repr__", [](const OpHandle& h) { return "<op " + signature(*h.op) + ">"; });
   py::dict ops;
   py::object tensor = m.attr("Tensor");
+  tensor_type = reinterpret_cast<PyTypeObject*>(tensor.ptr());
   for (auto& [name, op] : registry()) {
     if (op.params.size() > max_params) throw std::logic_error(name + ": too many parameters");
-    ops[name.c_str()] = OpHandle{&op};
+    const OpHandle& handle = handles().emplace(name, OpHandle(op)).first->second;
+    ops[name.c_str()] = py::cast(&handle, py::return_value_policy::reference);
     // An op whose first parameter is a tensor called x is a method, too.
-    if (op.params.empty() || op.params[0].name != "x" || op.params[0].kind != Kind::tensor)
-      continue;
-    const Op* target = &op;
-    tensor.attr(name.c_str()) = py::cpp_function(
-        [target](const py::object& self, const py::args& args, const py::kwargs& kwargs) {
-          return call(*target, self, args, kwargs);
-        },
-        py::name(name.c_str()), py::is_method(tensor));
+    if (!op.params.empty() && op.params[0].name == "x" && op.params[0].kind == Kind::tensor)
+      tensor.attr(name.c_str()) = make_callable(callable_type, handle);
   }
   m.attr("ops") = ops;
-  bind_operators(m);
+  bind_operators(m, callable_type);
 }
 
 const Binder binder(&bind);

@@ -1,5 +1,7 @@
 // any and all: whether some or every element is true, that is, not 0.
 
+#include <cstring>
+
 #include "core/registry.hpp"
 #include "ops/cast.hpp"
 #include "ops/reduction.hpp"
@@ -18,6 +20,11 @@ Tensor fold_bools(const char* op, const Tensor& x, const Dims& dim, bool keepdim
         Tensor out = Tensor::empty({outer, inner}, DType::boolean);
         const bool* in = part.data<bool>();
         bool* total = out.data<bool>();
+        if (inner == 1) {  // a row is decided by the first byte that differs from `every`
+          for (int64_t o = 0; o < outer; ++o)
+            total[o] = (std::memchr(in + o * n, every ? 0 : 1, n) == nullptr) == every;
+          return out;
+        }
         std::fill_n(total, out.size(), every);
         for (int64_t o = 0; o < outer; ++o)
           for (int64_t k = 0; k < n; ++k)

@@ -1,5 +1,7 @@
 // sum and mean over any axes.
 
+#include <numeric>
+
 #include "autograd/tape.hpp"
 #include "core/registry.hpp"
 #include "kernels/reduce.hpp"
@@ -42,14 +44,17 @@ namespace {
 
 void sum_integers(const int64_t* x, int64_t* out, int64_t outer, int64_t n, int64_t inner) {
   // x: [outer, n, inner];  out: [outer, inner];  unsigned, so that overflow wraps around
-  std::fill_n(out, outer * inner, int64_t{0});
+  const auto* in = reinterpret_cast<const uint64_t*>(x);
+  auto* total = reinterpret_cast<uint64_t*>(out);
+  if (inner == 1) {
+    for (int64_t o = 0; o < outer; ++o)
+      total[o] = std::accumulate(in + o * n, in + (o + 1) * n, uint64_t{0});
+    return;
+  }
+  std::fill_n(total, outer * inner, uint64_t{0});
   for (int64_t o = 0; o < outer; ++o)
     for (int64_t k = 0; k < n; ++k)
-      for (int64_t i = 0; i < inner; ++i) {
-        int64_t& total = out[o * inner + i];
-        total = static_cast<int64_t>(static_cast<uint64_t>(total) +
-                                     static_cast<uint64_t>(x[(o * n + k) * inner + i]));
-      }
+      for (int64_t i = 0; i < inner; ++i) total[o * inner + i] += in[(o * n + k) * inner + i];
 }
 
 }  // namespace

@@ -148,6 +148,9 @@ def chunk(x: TensorLike, chunks: _int, dim: _int = 0) -> tuple[Tensor, ...]:
 def clamp(x: TensorLike, min: _float | None = None, max: _float | None = None) -> Tensor:
     "x between two bounds; where min is above max, max. Integers stay integers under whole bounds."
 
+def clip(x: TensorLike, min: _float | None = None, max: _float | None = None) -> Tensor:
+    "x between two bounds; where min is above max, max. Integers stay integers under whole bounds."
+
 def clone(x: TensorLike) -> Tensor:
     "A copy of x; gradients flow through it."
 

@@ -93,9 +93,6 @@ class Tensor:
     def bool(self) -> Any:
         """This tensor as bool."""
 
-    def clip(self, min: Any = None, max: Any = None) -> Any:
-        """NumPy's name of ``clamp``."""
-
     def copy_(self, source: Any) -> Any:
         """Write `source` into this tensor, broadcast."""
 
@@ -277,6 +274,9 @@ class Tensor:
         """At most so many parts along an axis, alike but for the last one."""
 
     def clamp(self, min: _float | None = None, max: _float | None = None) -> Tensor:
+        """x between two bounds; where min is above max, max. Integers stay integers under whole bounds."""
+
+    def clip(self, min: _float | None = None, max: _float | None = None) -> Tensor:
         """x between two bounds; where min is above max, max. Integers stay integers under whole bounds."""
 
     def clone(self) -> Tensor:
@@ -750,13 +750,14 @@ class HookHandle:
         """Take the hook off; may be repeated."""
 
 class Op:
-    """A compiled op."""
+    """What is known of a compiled op; `function` calls it."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     def __repr__(self) -> _str: ...
     def bind(self, *args: Any, **kwargs: Any) -> tuple[Any, ...]: ...
     @property
     def file(self) -> _str: ...
+    @property
+    def function(self) -> Any: ...
     @property
     def kinds(self) -> list[Any]: ...
     @property

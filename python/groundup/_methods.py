@@ -29,11 +29,6 @@ def where(self: Any, condition: Any, other: Any) -> Any:
     return ops.get("where")(condition, self, other)
 
 
-def clip(self: Any, min: Any = None, max: Any = None) -> Any:
-    """NumPy's name of ``clamp``."""
-    return ops.get("clamp")(self, min, max)
-
-
 def view(self: Any, *shape: Any) -> Any:
     """PyTorch's name of ``reshape``."""
     return ops.get("reshape")(self, *shape)
@@ -74,7 +69,7 @@ def _conversion(name: str) -> Any:
 def install(cls: Any) -> None:
     """Give the tensor class of a backend these methods."""
     cls.__getattr__ = _composite
-    cls.to, cls.where, cls.clip, cls.view = to, where, clip, view
+    cls.to, cls.where, cls.view = to, where, view
     cls.T, cls.mT = property(transposed), property(matrices_transposed)
     cls.__getitem__, cls.__iter__, cls.__contains__ = getitem, iterate, contains
     for method, dtype in (

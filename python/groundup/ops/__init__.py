@@ -29,7 +29,7 @@ class Op:
     def __init__(self, name: str, compiled: Any | None) -> None:
         self.name = name
         self.compiled = compiled  # None for a composite op, which runs as its composition
-        self.run: Callable[..., Any] = compiled if compiled is not None else spec(name).composed
+        self.run: Callable[..., Any] = compiled.function if compiled is not None else spec(name).composed
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.run(*args, **kwargs)
@@ -56,7 +56,7 @@ class Op:
 
 
 #: Second names of ops, as PyTorch has them.
-ALIASES = {"broadcast_to": "expand", "cat": "concat", "view": "reshape"}
+ALIASES = {"broadcast_to": "expand", "cat": "concat", "clip": "clamp", "view": "reshape"}
 
 _OPS: dict[str, Op] = {}
 for _name, _compiled in _core.ops.items():
@@ -98,7 +98,7 @@ def select(backend: str) -> None:
     else:
         for op in _OPS.values():
             if op.compiled is not None:
-                op.run = op.compiled
+                op.run = op.compiled.function
 
 
 def _load(module: str) -> dict[str, Spec]:

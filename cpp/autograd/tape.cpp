@@ -176,8 +176,8 @@ Tensor without_history(Tensor t) { return t.meta() ? t.alias() : std::move(t); }
 Tensor run_hooks(const Meta& meta, Tensor g) {
   if (meta.hooks.empty()) return g;
   auto hooks = meta.hooks;  // a hook may remove itself
-  for (auto& [id, hook] : hooks) {
-    Tensor replaced = hook(g);
+  for (auto& hook : hooks) {
+    Tensor replaced = hook.call(g);
     if (!replaced.defined()) continue;
     check_grad("[register_hook] gradient", replaced, meta.shape, meta.dtype);
     g = without_history(std::move(replaced));

@@ -21,6 +21,12 @@ using Hook =
     std::function<Tensor(const Tensor&)>;  // gets a gradient, returns it or its replacement
 using Grads = std::vector<Tensor>;         // one per input; undefined means "no gradient"
 
+struct RegisteredHook {
+  int64_t id;
+  Hook call;
+  std::shared_ptr<void> owner;  // what `call` stands for: bindings keep their object here
+};
+
 // What the tape knows of a tensor. A leaf has no node: the user made it.
 struct Meta {
   bool requires_grad = false;
@@ -29,7 +35,7 @@ struct Meta {
   Shape shape;  // of the tensor, as its gradient must have it
   Tensor grad;
   std::shared_ptr<Node> node;  // the op that made it
-  std::vector<std::pair<int64_t, Hook>> hooks;
+  std::vector<RegisteredHook> hooks;
 };
 // The Meta of a tensor, made if it has none yet.
 Meta& meta_of(const Tensor& t);

@@ -38,12 +38,13 @@ void set_requires_grad(const Tensor& t, bool on) {
   if (on || t.meta()) autograd::meta_of(t).requires_grad = on;
 }
 
-autograd::Hook hook_from_python(py::function hook) {
+autograd::RegisteredHook hook_from_python(int64_t id, py::function hook) {
   auto held = keep(std::move(hook));
-  return [held](const Tensor& g) {
+  auto call = [function = held.get()](const Tensor& g) {
     py::gil_scoped_acquire gil;
-    return tensor_or_none((*held)(g), "[register_hook] what a hook returns");
+    return tensor_or_none((*function)(g), "[register_hook] what a hook returns");
   };
+  return {id, call, held};
 }
 
 // Removes a hook; the tensor may be gone by then.
@@ -51,7 +52,7 @@ struct HookHandle {
   std::weak_ptr<Meta> meta;
   int64_t id;
   void remove() const {
-    if (auto m = meta.lock()) std::erase_if(m->hooks, [&](auto& hook) { return hook.first == id; });
+    if (auto m = meta.lock()) std::erase_if(m->hooks, [&](auto& hook) { return hook.id == id; });
   }
 };
 
@@ -243,7 +244,7 @@ void bind(py::module_& m) {
             if (!autograd::requires_grad(t))
               fail<ValueError>("[register_hook] the tensor must require a gradient");
             static int64_t next_id = 0;
-            t.meta()->hooks.emplace_back(next_id, hook_from_python(std::move(hook)));
+            t.meta()->hooks.push_back(hook_from_python(next_id, std::move(hook)));
             return HookHandle{t.meta(), next_id++};
           },
           py::arg("hook"),

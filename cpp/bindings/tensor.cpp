@@ -128,6 +128,41 @@ py::array as_array(const py::handle& data, const char* op) {
   }
 }
 
+// A hook often knows its tensor: h.register_hook(lambda g: print(h.shape, g)). That is a cycle
+// through C++ objects, which Python's garbage collector sees only if it is shown the way.
+traverseproc visit_attributes;
+inquiry clear_attributes;
+
+// The hooks of a tensor, where this Python object alone keeps them alive.
+std::vector<autograd::RegisteredHook>* hooks_of(PyObject* self) {
+  py::detail::value_and_holder holder =
+      reinterpret_cast<py::detail::instance*>(self)->get_value_and_holder();
+  if (!holder.holder_constructed()) return nullptr;
+  const Tensor& t = *holder.value_ptr<Tensor>();
+  if (!t.defined() || !t.unshared() || !t.meta() || t.meta().use_count() != 1) return nullptr;
+  return &t.meta()->hooks;
+}
+
+int visit_tensor(PyObject* self, visitproc visit, void* arg) {
+  if (auto* hooks = hooks_of(self))
+    for (auto& hook : *hooks)
+      if (hook.owner.use_count() == 1) Py_VISIT(static_cast<py::object*>(hook.owner.get())->ptr());
+  return visit_attributes(self, visit, arg);
+}
+
+int clear_tensor(PyObject* self) {
+  if (auto* hooks = hooks_of(self)) {
+    auto last = std::move(*hooks);  // the list is empty before anything in it is released
+    hooks->clear();
+  }
+  return clear_attributes(self);
+}
+
+void collect_cycles(PyHeapTypeObject* type) {
+  visit_attributes = std::exchange(type->ht_type.tp_traverse, &visit_tensor);
+  clear_attributes = std::exchange(type->ht_type.tp_clear, &clear_tensor);
+}
+
 void bind(py::module_& m) {
   py::class_<DTypeObject>(m, "dtype", "The element type of a tensor.")
       .def_property_readonly("name", [](DTypeObject d) { return name(d.dtype); })
@@ -155,7 +190,7 @@ void bind(py::module_& m) {
   for (DType d : {DType::boolean, DType::int64, DType::bfloat16, DType::float32, DType::float64})
     m.attr(d == DType::boolean ? "bool_" : name(d)) = DTypeObject{d};
 
-  py::class_<Tensor> tensor(m, "Tensor", py::dynamic_attr(),
+  py::class_<Tensor> tensor(m, "Tensor", py::dynamic_attr(), py::custom_type_setup(&collect_cycles),
                             "A contiguous, row-major array with an optional gradient.");
   tensor.attr("__array_priority__") = 1000;
   tensor

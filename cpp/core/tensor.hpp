@@ -102,6 +102,8 @@ class Tensor {
   Tensor alias(Shape shape, int64_t start) const;
   Tensor clone() const;  // a copy of the memory; not recorded
 
+  // True when there is no other handle to this tensor; others may still share its memory.
+  bool unshared() const { return impl_.use_count() == 1; }
   // True when nothing else can see this memory, so that it may be written in place.
   bool unique() const { return impl_.use_count() == 1 && impl_->storage.use_count() == 1; }
   void bump_version() const { ++impl_->storage->version; }

@@ -450,6 +450,16 @@ def test_a_hook_may_remove_itself() -> None:
     assert calls == [1]
 
 
+def test_a_handle_never_removes_another_hook() -> None:
+    x = leaf(1.0)
+    first = x.register_hook(lambda g: g * 2.0)
+    first.remove()
+    x.register_hook(lambda g: g * 3.0)
+    first.remove()
+    (x * 1.0).sum().backward()
+    assert values(x.grad) == [3.0]
+
+
 def test_a_handle_outlives_its_tensor() -> None:
     x = leaf(1.0)
     handle = x.register_hook(lambda g: g)
@@ -755,6 +765,25 @@ def test_a_graph_dies_with_its_result() -> None:
     assert alive() is not None
     y.backward()
     del y
+    gc.collect()
+    assert alive() is None
+
+
+@pytest.mark.parametrize("make", [lambda: leaf(1.0), lambda: leaf(1.0) * 2])
+def test_a_hook_that_knows_its_tensor_is_collected(make: Any) -> None:
+    class Model:
+        def keep(self, g: Any) -> None:
+            self.gradient = g
+
+    model: Any = Model()
+    model.h = make()
+    model.h.register_hook(model.keep)
+    model.h.model = model
+    model.h.sum().backward()
+    alive = weakref.ref(model)
+    gc.collect()
+    assert values(model.gradient) == [1.0]
+    del model
     gc.collect()
     assert alive() is None
 

@@ -5,6 +5,7 @@ backends accept, return and refuse the same.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ class Version:
 
     def __init__(self) -> None:
         self.writes = 0
+
+
+_keys = itertools.count()  # of hooks: never used again, as a handle may outlive its hook
 
 
 class HookHandle:
@@ -131,7 +135,7 @@ class Methods:
         """Call hook(gradient) in backward; a tensor that it returns replaces the gradient."""
         if not self.requires_grad:
             raise ValueError("[register_hook] the tensor must require a gradient")
-        key = max(self._hooks, default=-1) + 1
+        key = next(_keys)
         self._hooks[key] = hook
         return HookHandle(self._hooks, key)
 

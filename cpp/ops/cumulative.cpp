@@ -55,19 +55,24 @@ template <class T>
 void add_up(const T* x, T* y, const AxisView& v, bool reverse) {
   // x, y: [outer, n, inner]
   using Total = std::conditional_t<std::is_same_v<T, int64_t>, uint64_t, double>;
+  const int64_t first = reverse ? (v.n - 1) * v.inner : 0, step = reverse ? -v.inner : v.inner;
+  if (v.inner == 1) {  // a sum in a register
+    each_line(v, [=](int64_t, int64_t line) {
+      Total total = 0;
+      for (int64_t k = 0, at = line + first; k < v.n; ++k, at += step)
+        y[at] = static_cast<T>(total += static_cast<Total>(x[at]));
+    });
+    return;
+  }
   const int64_t grain = std::max<int64_t>(1, (1 << 14) / std::max<int64_t>(v.n * v.inner, 1));
   parallel_for(v.outer, grain, [=](int64_t begin, int64_t end) {
-    const kernels::Scratch<Total> scratch(v.inner);
+    const kernels::Scratch<Total> scratch(v.inner);  // a row of sums
     Total* const total = scratch.data();
     for (int64_t o = begin; o < end; ++o) {
       std::fill_n(total, v.inner, Total(0));
-      for (int64_t step = 0; step < v.n; ++step) {
-        const int64_t row = (o * v.n + (reverse ? v.n - 1 - step : step)) * v.inner;
-        for (int64_t i = 0; i < v.inner; ++i) {
-          total[i] += static_cast<Total>(x[row + i]);
-          y[row + i] = static_cast<T>(total[i]);
-        }
-      }
+      for (int64_t k = 0, row = o * v.n * v.inner + first; k < v.n; ++k, row += step)
+        for (int64_t i = 0; i < v.inner; ++i)
+          y[row + i] = static_cast<T>(total[i] += static_cast<Total>(x[row + i]));
     }
   });
 }

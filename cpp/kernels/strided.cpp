@@ -53,6 +53,8 @@ void copy_run(int64_t n, const T* src, int64_t src_stride, T* dst, int64_t dst_s
     std::memcpy(dst, src, static_cast<size_t>(n) * sizeof(T));
   } else if (dst_stride == 1 && src_stride == 0) {
     std::fill_n(dst, n, *src);
+  } else if (dst_stride == 1 && src_stride == -1) {
+    std::reverse_copy(src - (n - 1), src + 1, dst);
   } else {
     for (int64_t i = 0; i < n; ++i) dst[i * dst_stride] = src[i * src_stride];
   }

@@ -12,7 +12,7 @@ namespace {
 
 // What x and its padded form have in common, and where it begins in each.
 struct PadOverlap {
-  Shape sizes, x_strides, y_strides;
+  Shape sizes, margins, x_strides, y_strides;
   int64_t x_start = 0, y_start = 0;  // in elements
 
   PadOverlap(const Shape& x, const Shape& y, const Shape& before) {
@@ -20,10 +20,31 @@ struct PadOverlap {
     y_strides = kernels::contiguous_strides(y);
     for (size_t d = 0; d < x.size(); ++d) {
       const int64_t skip = std::max<int64_t>(-before[d], 0);
-      const int64_t margin = std::max<int64_t>(before[d], 0);
+      const int64_t margin = std::min(std::max<int64_t>(before[d], 0), y[d]);
+      margins.push_back(margin);
       sizes.push_back(std::max<int64_t>(std::min(x[d] - skip, y[d] - margin), 0));
       x_start += skip * x_strides[d];
       y_start += margin * y_strides[d];
+    }
+  }
+
+  // Writes *value around what x has in y: first before and after it along the first axis, then,
+  // where that left a gap, along the second, and so on.
+  template <class T>
+  void surround(const Tensor& y, const T* value) const {
+    const Shape still(sizes.size(), 0);
+    Shape region = y.shape();
+    int64_t start = 0;
+    for (size_t d = 0; d < sizes.size(); ++d) {
+      const int64_t margin = margins[d];
+      region[d] = margin;
+      T* const at = y.data<T>() + start;
+      kernels::strided_copy(region, value, still, at, y_strides, sizeof(T));
+      region[d] = y.size(d) - margin - sizes[d];
+      kernels::strided_copy(region, value, still, at + (margin + sizes[d]) * y_strides[d],
+                            y_strides, sizeof(T));
+      region[d] = sizes[d];
+      start += margin * y_strides[d];
     }
   }
 
@@ -60,12 +81,13 @@ static Tensor pad(const Tensor& x, const Shape& pad, const std::string& mode, co
     shape[axis] += pad[i] + pad[i + 1];
   }
   Tensor y = Tensor::empty(shape, x.dtype());
-  with_any(x.dtype(), "pad", [&](auto zero) {
-    using T = decltype(zero);
-    std::fill_n(y.data<T>(), y.size(), value.as<T>());
-  });
   const PadOverlap overlap(x.shape(), shape, before);
   overlap.copy(x, y, true);
+  with_any(x.dtype(), "pad", [&](auto zero) {
+    using T = decltype(zero);
+    const T constant = value.as<T>();
+    overlap.surround(y, &constant);
+  });
   return record("pad", y, {x}, [overlap, own = x.shape()](const Tensor& dy, const Needs&) {
     // What was cut off gets nothing back.
     Tensor dx = count(overlap.sizes) == count(own) ? Tensor::empty(own, dy.dtype())

@@ -1,5 +1,5 @@
-// slice, flip, roll: the elements at evenly spaced places of each axis; the order along axes
-// reversed; axes turned round. All copy.
+// slice, select, flip, roll: the elements at evenly spaced places of each axis; one place of
+// an axis; the order along axes reversed; axes turned round. All copy.
 
 #include <algorithm>
 #include <cstdlib>
@@ -97,6 +97,20 @@ static Tensor slice(const Tensor& x, const Shape& starts, const Shape& stops,
   return record_taken("slice", x, at);
 }
 GU_OP(slice, "x, starts, stops, steps=None")
+
+static Tensor select(const Tensor& x, int64_t dim, int64_t index) {
+  // x [..., n, ...] -> y without that axis
+  if (x.dim() == 0) fail<ShapeError>("[select] a 0-d tensor has no axis to index");
+  const int64_t axis = resolve_axis("select", dim, x.dim()), n = x.size(axis);
+  if (index < -n || index >= n)
+    fail<IndexError>("[select] index must be in ", -n, " to ", n - 1, ", but got ", index);
+  Places at{0, x.shape(), kernels::contiguous_strides(x.shape())};
+  at.start = (index < 0 ? index + n : index) * at.strides[axis];
+  at.sizes.erase(at.sizes.begin() + axis);
+  at.strides.erase(at.strides.begin() + axis);
+  return record_taken("select", x, at);
+}
+GU_OP(select, "x, dim, index")
 
 static Tensor flip(const Tensor& x, const Shape& dims) {
   // x [..., n, ...] -> y [..., n, ...]

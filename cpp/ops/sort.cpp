@@ -28,6 +28,34 @@ bool comes_first(const Ranked<T>& a, const Ranked<T>& b, bool descending) {
   return a.index < b.index;
 }
 
+// row[:k] becomes the first k of n elements that lie `stride` apart, in order; row holds n.
+template <class T>
+void first_of(const T* x, int64_t n, int64_t stride, int64_t k, bool descending, Ranked<T>* row) {
+  const auto before = [=](const Ranked<T>& a, const Ranked<T>& b) {
+    return comes_first(a, b, descending);
+  };
+  if (k == 0) return;
+  if (k > n / 8) {
+    for (int64_t i = 0; i < n; ++i) row[i] = {x[i * stride], i};
+    if (k < n) std::nth_element(row, row + k, row + n, before);
+  } else {
+    // A heap of the best so far with the last of them on top. Few elements ever get past it, and
+    // the first comparison, which a NaN on either side passes, turns the others away.
+    for (int64_t i = 0; i < k; ++i) row[i] = {x[i * stride], i};
+    std::make_heap(row, row + k, before);
+    for (int64_t i = k; i < n; ++i) {
+      const T value = x[i * stride];
+      if (descending ? value <= row[0].value : value >= row[0].value) continue;
+      const Ranked<T> found{value, i};
+      if (!before(found, row[0])) continue;
+      std::pop_heap(row, row + k, before);
+      row[k - 1] = found;
+      std::push_heap(row, row + k, before);
+    }
+  }
+  std::sort(row, row + k, before);
+}
+
 // The first k in order along an axis: values and indices [outer, k, inner] of x [outer, n, inner].
 std::vector<Tensor> first_in_order(const char* op, const Tensor& x, int64_t axis, int64_t k,
                                    bool descending) {
@@ -44,15 +72,9 @@ std::vector<Tensor> first_in_order(const char* op, const Tensor& x, int64_t axis
     parallel_for(v.outer * v.inner, std::max<int64_t>(1, 4096 / std::max<int64_t>(v.n, 1)),
                  [=](int64_t begin, int64_t end) {
                    std::vector<Ranked<T>> row(static_cast<size_t>(v.n));
-                   const auto before = [=](const Ranked<T>& a, const Ranked<T>& b) {
-                     return comes_first(a, b, descending);
-                   };
                    for (int64_t r = begin; r < end; ++r) {
                      const int64_t o = r / v.inner, i = r % v.inner;
-                     for (int64_t j = 0; j < v.n; ++j)
-                       row[j] = {in[(o * v.n + j) * v.inner + i], j};
-                     if (k < v.n) std::nth_element(row.begin(), row.begin() + k, row.end(), before);
-                     std::sort(row.begin(), row.begin() + k, before);
+                     first_of(in + o * v.n * v.inner + i, v.n, v.inner, k, descending, row.data());
                      for (int64_t j = 0; j < k; ++j) {
                        out[(o * k + j) * v.inner + i] = row[j].value;
                        at[(o * k + j) * v.inner + i] = row[j].index;

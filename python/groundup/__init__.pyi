@@ -497,6 +497,9 @@ def scaled_dot_product_attention(
 def scatter_add(x: TensorLike, dim: _int, index: TensorLike, src: TensorLike) -> Tensor:
     "Adds every element of src to the element of x whose index along one axis is given."
 
+def select(x: TensorLike, dim: _int, index: _int) -> Tensor:
+    "One place of an axis, without it; what x[i] does."
+
 def sigmoid(x: TensorLike) -> Tensor:
     "The logistic function: an S from 0 to 1, which turns a score into a probability."
 

@@ -52,7 +52,7 @@ def _switch(name: str) -> None:
     if name != _current:
         from groundup import ops
 
-        ops.select(name)
+        ops.use_backend(name)
         _current = name
 
 

@@ -43,6 +43,14 @@ class Tensor:
     grad: Any
     requires_grad: _bool
 
+    @staticmethod
+    def __getitem__(x: Any, key: Any) -> Any:
+        """The part of ``x`` that ``key`` names.
+
+        Raises:
+            IndexError: an index is out of range, or there are more than axes.
+            TypeError: something that is no index."""
+
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any: ...
     def __bool__(self) -> _bool: ...
     def __contains__(self, value: Any) -> _bool:
@@ -611,6 +619,9 @@ class Tensor:
 
     def scatter_add(self, dim: _int, index: TensorLike, src: TensorLike) -> Tensor:
         """Adds every element of src to the element of x whose index along one axis is given."""
+
+    def select(self, dim: _int, index: _int) -> Tensor:
+        """One place of an axis, without it; what x[i] does."""
 
     def sigmoid(self) -> Tensor:
         """The logistic function: an S from 0 to 1, which turns a score into a probability."""

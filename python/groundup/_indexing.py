@@ -36,6 +36,8 @@ def getitem(self: Any, key: Any) -> Any:
         IndexError: an index is out of range, or there are more than axes.
         TypeError: something that is no index.
     """
+    if type(key) is int and self.ndim and -len(self) <= key < len(self):  # the commonest, without detours
+        return ops.select(self, 0, key)
     items = _expanded(_parsed(key), self.ndim)
     axes = _axes(items, self.shape)
     own = [a for a in axes if a.kind != "new"]  # one an axis of self

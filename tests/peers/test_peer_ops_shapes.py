@@ -75,6 +75,7 @@ PEERS: dict[str, Callable[..., Any]] = {
     "unbind": torch.unbind,
     "pad": F.pad,
     "slice": slice_,
+    "select": torch.select,
     "flip": lambda x, dims: torch.flip(x, np.atleast_1d(dims).tolist()),
     "repeat": lambda x, repeats: x.repeat(repeats),
     "roll": torch.roll,

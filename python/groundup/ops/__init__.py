@@ -87,7 +87,7 @@ def registry() -> dict[str, Op]:
     return dict(sorted(_OPS.items()))
 
 
-def select(backend: str) -> None:
+def use_backend(backend: str) -> None:
     """Make every compiled op run its NumPy reference, or its C++ again. Use `groundup.backend`."""
     if backend == "numpy":
         from groundup.reference.tensor import apply

@@ -1,4 +1,6 @@
-"""slice, flip, roll: elements at evenly spaced places; the order along axes reversed; axes turned round."""
+"""slice, select, flip, roll: elements at evenly spaced places, or at one place of an axis; the order along axes
+reversed; axes turned round.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +52,23 @@ def check_slice(x: Array, starts: Ints, stops: Ints, steps: Ints | None) -> None
             IndexError,
             f"[slice] starts and stops must be in {low} to {high} along dim {d}, but got {start} and {stop}",
         )
+
+
+def select(x: Array, dim: int, index: int) -> Array:
+    return np.take(x, index, axis=dim)
+
+
+def select_backward(dy: Array, y: Array, x: Array, dim: int, index: int) -> tuple[Array]:
+    dx = np.zeros_like(x)
+    np.moveaxis(dx, dim, 0)[index] = dy
+    return (dx,)
+
+
+def check_select(x: Array, dim: int, index: int) -> None:
+    require(x.ndim > 0, ShapeError, "[select] a 0-d tensor has no axis to index")
+    check_dim("select", x, dim)
+    n = x.shape[dim]
+    require(-n <= index < n, IndexError, f"[select] index must be in {-n} to {n - 1}, but got {index}")
 
 
 def flip(x: Array, dims: Ints) -> Array:
@@ -104,6 +123,17 @@ def slice_samples(rng: np.random.Generator) -> Iterable[Sample]:
     yield sample(np.array(2.5), (), ())
     yield sample(np.zeros((0, 3)), (0, 1), (0, 2))
     yield sample(rng.integers(0, 9, (5, 6)), (0, 5), (5, -1), (1, -1))
+
+
+def select_samples(rng: np.random.Generator) -> Iterable[Sample]:
+    x = rng.standard_normal((5, 6, 7))
+    yield sample(x, 0, 3)
+    yield sample(x, 1, -1)
+    yield sample(x, dim=-1, index=-7)
+    yield sample(rng.standard_normal((72, 73)), 1, 72)
+    yield sample(rng.standard_normal(3), 0, 2)
+    yield sample(np.zeros((0, 3)), 1, 2)
+    yield sample(rng.integers(0, 9, (5, 6)), 0, -2)
 
 
 def flip_samples(rng: np.random.Generator) -> Iterable[Sample]:
@@ -165,6 +195,27 @@ SPECS = [
         ),
         tolerance=EXACT,
         bench=lambda rng: sample(rng.standard_normal((16, 512, 512)), (0, 0, 1), (16, 511, 512)),
+    ),
+    Spec(
+        name="select",
+        summary="One place of an axis, without it; what x[i] does.",
+        formula=r"y_{\ldots\ldots} = x_{\ldots i \ldots}",
+        shapes="x [..., n, ...] -> y [..., ...]",
+        args={"index": "negative ones count from the end"},
+        forward=select,
+        backward=select_backward,
+        check=check_select,
+        samples=select_samples,
+        example=Example(
+            sample(np.array([[1.0, 2.0], [3.0, 4.0]]), 1, -1), [2.0, 4.0], ([[0.0, 1.0], [0.0, 1.0]],)
+        ),
+        bad=(
+            Bad(sample(_ROW, 0, 4), IndexError, "[select] index must be in -4 to 3, but got 4"),
+            Bad(sample(_ROW, 1, 0), IndexError, "[select] dim must be in -1 to 0, but got 1"),
+            Bad(sample(np.array(1.0), 0, 0), ShapeError, "[select] a 0-d tensor has no axis to index"),
+        ),
+        tolerance=EXACT,
+        bench=lambda rng: sample(rng.standard_normal((16, 1024, 1024)), 1, 512),
     ),
     Spec(
         name="flip",

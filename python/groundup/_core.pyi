@@ -43,14 +43,6 @@ class Tensor:
     grad: Any
     requires_grad: _bool
 
-    @staticmethod
-    def __getitem__(x: Any, key: Any) -> Any:
-        """The part of ``x`` that ``key`` names.
-
-        Raises:
-            IndexError: an index is out of range, or there are more than axes.
-            TypeError: something that is no index."""
-
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any: ...
     def __bool__(self) -> _bool: ...
     def __contains__(self, value: Any) -> _bool:

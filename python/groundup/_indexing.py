@@ -20,9 +20,9 @@ IndexArray = npt.NDArray[Any]
 
 
 class Axis(NamedTuple):
-    """What the key says of one axis of x, or that it makes a new one."""
+    """What the key says of one axis of x, or that it makes a new one, or that it has a ... there."""
 
-    kind: str  # "slice", "int", "array" or "new"
+    kind: str  # "slice", "int", "array"; "new" or "..." without a value
     value: Any = None  # a range, an int, or one int64 array
 
 
@@ -40,13 +40,13 @@ def getitem(self: Any, key: Any) -> Any:
         return ops.select(self, 0, key)
     items = _expanded(_parsed(key), self.ndim)
     axes = _axes(items, self.shape)
-    own = [a for a in axes if a.kind != "new"]  # one an axis of self
+    own = [a for a in axes if a.value is not None]  # one an axis of self
     arrays = any(a.kind == "array" for a in own)
     if arrays:
         return _select(_cut(self, own, keep_ints=True), axes)
     whole = all(a.value == range(n) for a, n in zip(own, self.shape, strict=True))
-    y = self if whole and len(own) < len(axes) else _cut(self, own, keep_ints=False)
-    shape = [1 if a.kind == "new" else len(a.value) for a in axes if a.kind != "int"]
+    y = self if whole and any(a.kind == "new" for a in axes) else _cut(self, own, keep_ints=False)
+    shape = [1 if a.kind == "new" else len(a.value) for a in axes if a.kind in ("new", "slice")]
     return y if y.shape == tuple(shape) else ops.reshape(y, tuple(shape))
 
 
@@ -90,15 +90,16 @@ def _expanded(items: list[Any], ndim: int) -> list[Any]:
     if used > ndim:
         raise IndexError(f"[index] at most {ndim} axes can be indexed, but got {used}")
     place = at[0] if at else len(items)
-    return [*items[:place], *[_WHOLE] * (ndim - used), *items[place + len(at) :]]
+    # The Ellipsis stays: even in place of no axis it parts the index arrays beside it.
+    return [*items[: place + len(at)], *[_WHOLE] * (ndim - used), *items[place + len(at) :]]
 
 
 def _axes(items: list[Any], shape: tuple[int, ...]) -> list[Axis]:
     axes: list[Axis] = []
     d = 0  # the next axis of x
     for item in items:
-        if item is None:
-            axes.append(Axis("new"))
+        if item is None or item is Ellipsis:
+            axes.append(Axis("new" if item is None else "..."))
             continue
         n = shape[d]
         if isinstance(item, slice):
@@ -156,7 +157,7 @@ def _select(x: Any, axes: list[Axis]) -> Any:
     """
     chosen = [i for i, a in enumerate(axes) if a.kind in ("array", "int")]  # places in the key
     together = chosen == list(range(chosen[0], chosen[-1] + 1))
-    own = [a for a in axes if a.kind != "new"]
+    own = [a for a in axes if a.value is not None]
     dims = [d for d, a in enumerate(own) if a.kind in ("array", "int")]  # axes of x
     others = [d for d in range(x.ndim) if d not in dims]
     try:

@@ -108,7 +108,6 @@ class Tensor {
   bool unique() const { return impl_.use_count() == 1 && impl_->storage.use_count() == 1; }
   void bump_version() const { ++impl_->storage->version; }
   uint32_t version() const { return impl_->storage->version; }
-  bool same(const Tensor& other) const { return impl_ == other.impl_; }
 
   const std::shared_ptr<autograd::Meta>& meta() const { return impl_->meta; }
   void set_meta(std::shared_ptr<autograd::Meta> meta) const { impl_->meta = std::move(meta); }

@@ -11,7 +11,7 @@ import numpy as np
 
 import groundup as gu
 from groundup.bench import limits, timing
-from groundup.ops._spec import Cost, Sample, Spec
+from groundup.ops._spec import Cost, Sample, Spec, nbytes
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,13 @@ def _shapes(call: Sample) -> str:
     return ", ".join(parts)
 
 
-def _nbytes(value: Any) -> float:
-    if isinstance(value, (list, tuple)):
-        return sum(map(_nbytes, value))
-    return float(value.nbytes) if isinstance(value, np.ndarray) else 0.0
-
-
 def cost(spec: Spec, call: Sample, result: Any) -> Cost:
     """What the specification says, or one operation an element and each array once."""
     if spec.cost is not None:
         return spec.cost(*call.args, **call.kwargs)
     results = result if isinstance(result, tuple) else (result,)
     arrays = [np.asarray(r) for r in results]
-    moved = sum(_nbytes(v) for v in (*call.args, *call.kwargs.values()))
+    moved = nbytes(*call.args, *call.kwargs.values())
     return Cost(float(sum(a.size for a in arrays)), moved + sum(a.nbytes for a in arrays))
 
 

@@ -155,7 +155,9 @@ LARGE = gpt_flops(6, 384, 256, 16, 65)
 TARGETS = [
     Target("gpt_small", "groundup", "torch_eager", "training step 4/4/128/64/12, against torch eager", 1.5, 2.1, SMALL),
     Target("gpt_small", "groundup", "torch_compile", "the same against torch.compile", 1.4, 1.9, SMALL),
-    Target("gpt_large", "groundup", "torch_compile", "training step 6/6/384/256/16, against compiled", 1.15, 1.4, LARGE),  # noqa: E501
+    Target(
+        "gpt_large", "groundup", "torch_compile", "training step 6/6/384/256/16, against compiled", 1.15, 1.4, LARGE
+    ),
     Target("gpt_small", "groundup", "groundup_numpy", "GPT step, C++ against our NumPy backend", 4, 10),
     Target("adamw_large", "groundup", "torch_fused", "AdamW, 10 M parameters, against torch's fused", 1, 1.2),
     Target("adamw_many", "groundup", "torch_default", "AdamW, 1,000 small tensors, against torch's default", 3, 10),

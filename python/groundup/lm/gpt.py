@@ -382,7 +382,8 @@ class GPT(nn.Module):
         )
         weights = path / "model.safetensors"
         arrays = safetensors.load_file(weights)
-        model = cls.empty(config, arrays, str(weights))
+        _check_tensors(config, arrays, str(weights))
+        model = cls(config)
         names = model._names_on_disk()
         state = {ours: arrays[theirs].T if t else arrays[theirs] for ours, (theirs, t) in names.items()}
         if config.tie_word_embeddings:
@@ -390,45 +391,11 @@ class GPT(nn.Module):
         model.load_state_dict({name: _as_float(array) for name, array in state.items()})
         return model
 
-    @classmethod
-    def empty(cls, config: GPTConfig, arrays: dict[str, Any], where: str) -> GPT:
-        """A model whose shapes are those of ``arrays``: nothing large is made before they are known to agree."""
-        if config.n_layer > len(arrays):
-            # Before a list of what is expected is made: a damaged number may be in the billions.
-            raise ValueError(
-                f"[GPT] {where}: must hold n_layer {config.n_layer} layers, but got {len(arrays)} tensors"
-            )
-        expected = _shapes_on_disk(config)
-        # Older files leave the prefix out, and keep the causal mask as a buffer.
-        if arrays and not any(name.startswith("transformer.") for name in arrays):
-            for name in list(arrays):
-                if name != "lm_head.weight":
-                    arrays["transformer." + name] = arrays.pop(name)
-        for name in [n for n in arrays if n.endswith((".attn.bias", ".attn.masked_bias"))]:
-            del arrays[name]
-        if config.tie_word_embeddings and "lm_head.weight" in arrays:
-            del arrays["lm_head.weight"]
-        missing = sorted(expected.keys() - arrays.keys())
-        unexpected = sorted(arrays.keys() - expected.keys())
-        if missing or unexpected:
-            raise ValueError(
-                f"[GPT] {where}: tensors must be those of its config.json, but missing are {missing[:3]} and "
-                f"unexpected {unexpected[:3]} ({len(missing)} and {len(unexpected)} in all)"
-            )
-        for name, shape in expected.items():
-            if arrays[name].shape != shape:
-                raise gu.ShapeError(
-                    f"[GPT] {where}: {name} must have shape {shape} after config.json, but got {arrays[name].shape}"
-                )
-            if arrays[name].dtype.kind != "f" and not safetensors.is_bfloat16(arrays[name]):
-                raise ValueError(f"[GPT] {where}: {name} must hold floats, but got {arrays[name].dtype}")
-        return cls(config)
-
 
 def _shapes_on_disk(config: GPTConfig) -> dict[str, tuple[int, ...]]:
     C, D = config.n_embd, config.head_size
     gated = config.activation_function == "swiglu"
-    hidden = config.n_inner or (8 * C // 3 if gated else 4 * C)
+    hidden = nn.MLP.inner_size(C, config.n_inner, gated)
     qkv = (config.n_head + 2 * (config.n_kv_head or config.n_head)) * D
     shapes: dict[str, tuple[int, ...]] = {"transformer.wte.weight": (config.vocab_size, C)}
     if config.position == "learned":
@@ -452,6 +419,42 @@ def _shapes_on_disk(config: GPTConfig) -> dict[str, tuple[int, ...]]:
     if not config.tie_word_embeddings:
         shapes["lm_head.weight"] = (config.vocab_size, C)
     return shapes
+
+
+def _check_tensors(config: GPTConfig, arrays: dict[str, Any], where: str) -> None:
+    """Bring older files' names up to date, then refuse ``arrays`` that are not what ``config`` describes.
+
+    Nothing large is made before they are known to agree.
+    """
+    if config.n_layer > len(arrays):
+        # Before a list of what is expected is made: a damaged number may be in the billions.
+        raise ValueError(
+            f"[GPT] {where}: must hold n_layer {config.n_layer} layers, but got {len(arrays)} tensors"
+        )
+    expected = _shapes_on_disk(config)
+    # Older files leave the prefix out, and keep the causal mask as a buffer.
+    if arrays and not any(name.startswith("transformer.") for name in arrays):
+        for name in list(arrays):
+            if name != "lm_head.weight":
+                arrays["transformer." + name] = arrays.pop(name)
+    for name in [n for n in arrays if n.endswith((".attn.bias", ".attn.masked_bias"))]:
+        del arrays[name]
+    if config.tie_word_embeddings and "lm_head.weight" in arrays:
+        del arrays["lm_head.weight"]
+    missing = sorted(expected.keys() - arrays.keys())
+    unexpected = sorted(arrays.keys() - expected.keys())
+    if missing or unexpected:
+        raise ValueError(
+            f"[GPT] {where}: tensors must be those of its config.json, but missing are {missing[:3]} and "
+            f"unexpected {unexpected[:3]} ({len(missing)} and {len(unexpected)} in all)"
+        )
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise gu.ShapeError(
+                f"[GPT] {where}: {name} must have shape {shape} after config.json, but got {arrays[name].shape}"
+            )
+        if arrays[name].dtype.kind != "f" and not safetensors.is_bfloat16(arrays[name]):
+            raise ValueError(f"[GPT] {where}: {name} must hold floats, but got {arrays[name].dtype}")
 
 
 def _require_object(value: Any, path: Path) -> dict[str, Any]:

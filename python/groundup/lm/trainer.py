@@ -135,8 +135,9 @@ class Trainer:
             train_ids, context, self.config.batch, seed=self.config.seed, vocab_size=vocab_size
         )
         self.val_stream = TokenStream(val_ids, context, self.config.batch, vocab_size=vocab_size)
-        decays = [p for p in model.parameters() if len(p.shape) >= 2]
-        others = [p for p in model.parameters() if len(p.shape) < 2]  # biases and norms are not decayed
+        self._parameters = list(model.parameters())
+        decays = [p for p in self._parameters if len(p.shape) >= 2]
+        others = [p for p in self._parameters if len(p.shape) < 2]  # biases and norms are not decayed
         self.optimizer = gu.optim.AdamW(
             [
                 {"params": decays, "weight_decay": self.config.weight_decay},
@@ -146,6 +147,7 @@ class Trainer:
             betas=self.config.betas,
         )
         self.step = 0
+        self._identity = self._describe()
         self._prepare(resume, overwrite)
 
     # ----------------------------------------------------------------------------------------------- the run
@@ -208,7 +210,7 @@ class Trainer:
             part_loss = self.model(x, y)
             (part_loss / config.accumulate if config.accumulate > 1 else part_loss).backward()
             loss += part_loss.item() / config.accumulate
-        norm = gu.nn.utils.clip_grad_norm_(list(self.model.parameters()), config.clip)
+        norm = gu.nn.utils.clip_grad_norm_(self._parameters, config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return {
@@ -253,8 +255,8 @@ class Trainer:
             log.unlink(missing_ok=True)
             self._save_model()
 
-    def _identity(self) -> dict[str, Any]:
-        """What must not differ between a run and its resumption."""
+    def _describe(self) -> dict[str, Any]:
+        """What must not differ between a run and its resumption. Reads all of the text, so it is kept."""
         fixed = {
             k: v
             for k, v in dataclasses.asdict(self.config).items()
@@ -277,7 +279,7 @@ class Trainer:
         for index, state in self.optimizer.state_dict()["state"].items():
             for name, value in state.items():
                 arrays[f"optimizer.{index}.{name}"] = np.asarray(value)
-        about = {**self._identity(), "step": self.step, "rng": list(gu.get_rng_state())}
+        about = {**self._identity, "step": self.step, "rng": list(gu.get_rng_state())}
         safetensors.save_file(
             arrays, self.folder / STATE_FILE, {"format": "pt", "groundup": json.dumps(about)}
         )
@@ -292,7 +294,7 @@ class Trainer:
             return ValueError(f"[train] {path}: {message}")
 
         about = _about(path)
-        for name, value in self._identity().items():
+        for name, value in self._identity.items():
             if about[name] != value:
                 raise fail(f"{name} must be what the run began with: {_difference(about[name], value)}")
         step, rng = about["step"], about["rng"]

@@ -32,11 +32,18 @@ class MLP(Module):
     ) -> None:
         super().__init__()
         self.gated = activation == "swiglu"
-        hidden = (8 * n_embd // 3 if self.gated else 4 * n_embd) if n_inner is None else n_inner
+        hidden = self.inner_size(n_embd, n_inner, self.gated)
         self.fc = Linear(n_embd, hidden, bias=bias, activation="silu" if self.gated else activation)
         self.gate = Linear(n_embd, hidden, bias=bias) if self.gated else None
         self.proj = Linear(hidden, n_embd, bias=bias)
         self.dropout = Dropout(dropout)
+
+    @staticmethod
+    def inner_size(n_embd: int, n_inner: int | None, gated: bool) -> int:
+        """The hidden size: ``n_inner`` where it is given."""
+        if n_inner is not None:
+            return n_inner
+        return 8 * n_embd // 3 if gated else 4 * n_embd
 
     def forward(self, x: Any) -> Any:
         """x [B, T, C] -> [B, T, C]."""

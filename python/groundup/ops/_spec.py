@@ -8,6 +8,7 @@ gradient for each tensor parameter, in order, or None where there is none.
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -151,5 +152,6 @@ def floats(x: Array) -> Array:
 
 
 def nbytes(*values: Any) -> float:
-    """Bytes of all arrays among ``values``."""
-    return float(sum(v.nbytes for v in values if isinstance(v, np.ndarray)))
+    """Bytes of all arrays among ``values``, in lists and tuples, too."""
+    flat = itertools.chain.from_iterable(v if isinstance(v, (list, tuple)) else [v] for v in values)
+    return float(sum(v.nbytes for v in flat if isinstance(v, np.ndarray)))

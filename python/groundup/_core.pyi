@@ -873,6 +873,8 @@ def set_num_threads(n: _int) -> None:
     """Set the threads that ops may use, 1 to 256."""
 
 def set_rng_state(seed: _int, counter: _int) -> None: ...
+def split_offsets(pattern: _str, text: Any) -> NDArray[int64]:
+    """The byte offsets at which a text's pieces begin, and its size."""
 
 bfloat16: _dtype
 blas: _str

@@ -2,5 +2,6 @@
 
 from groundup.text.char import CharTokenizer
 from groundup.text.files import read_text
+from groundup.text.tokenizer import Tokenizer
 
-__all__ = ["CharTokenizer", "read_text"]
+__all__ = ["CharTokenizer", "Tokenizer", "read_text"]

@@ -1,16 +1,18 @@
-// WordPiece, Unigram and the characters that BERT's normalizer goes by. Text comes as bytes, ids leave as uint32
-// arrays; the GIL is released while C++ works.
+// WordPiece, Unigram and the characters that BERT's normalizer goes by. Text comes as bytes, ids
+// leave as uint32 arrays; the GIL is released while C++ works.
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "bindings/bind.hpp"
+#include "bindings/text.hpp"
 #include "core/errors.hpp"
 #include "core/threads.hpp"
 #include "text/bert.hpp"
@@ -22,12 +24,14 @@ namespace gu::bindings {
 
 namespace {
 
-const uint8_t* data(std::string_view text) {
-  // Positions in a text are 32 bits wide.
-  if (text.size() >= 0xFFFFFFFF) {
-    fail<ValueError>("[encode] text must be shorter than 4 GiB, but got ", text.size(), " bytes");
+// Str or bytes, short enough for the positions in it, which are 32 bits wide.
+Bytes text_of(const py::handle& text, const char* name) {
+  const Bytes bytes = bytes_of(text, name);
+  if (bytes.size >= 0xFFFFFFFF) {
+    fail<ValueError>("[", name, "] text must be shorter than 4 GiB, but got ", bytes.size,
+                     " bytes");
   }
-  return reinterpret_cast<const uint8_t*>(text.data());
+  return bytes;
 }
 
 // The memory of a vector as an array that owns it.
@@ -39,24 +43,25 @@ py::array_t<T> to_array(std::vector<T>&& values) {
 }
 
 template <class Model>
-py::array_t<uint32_t> encode(const Model& model, std::string_view text) {
+py::array_t<uint32_t> encode(const Model& model, const char* name, const py::handle& text) {
+  const Bytes bytes = text_of(text, name);
   std::vector<uint32_t> ids;
   {
     py::gil_scoped_release release;
-    model.encode(data(text), text.size(), ids);
+    model.encode(bytes.data, bytes.size, ids);
   }
   return to_array(std::move(ids));
 }
 
 // Ids of all texts in one array, and where each text's begin: N+1 offsets.
 template <class Model>
-py::tuple encode_batch(const Model& model, const std::vector<py::bytes>& texts, int threads) {
-  std::vector<std::string_view> views;
+py::tuple encode_batch(const Model& model, const char* name, const std::vector<py::object>& texts,
+                       int threads) {
+  std::vector<Bytes> views;
   std::size_t bytes = 0;
-  for (const py::bytes& text : texts) {
-    views.emplace_back(text);
-    data(views.back());
-    bytes += views.back().size();
+  for (const py::object& text : texts) {
+    views.push_back(text_of(text, name));
+    bytes += views.back().size;
   }
   const int parts = static_cast<int>(std::min<std::size_t>(
       static_cast<std::size_t>(std::max(threads, 1)), std::max<std::size_t>(views.size(), 1)));
@@ -73,7 +78,7 @@ py::tuple encode_batch(const Model& model, const std::vector<py::bytes>& texts, 
              seen * static_cast<std::size_t>(parts) >= bytes * part) {
         first[part++] = i;
       }
-      seen += views[i].size();
+      seen += views[i].size;
     }
     first.back() = views.size();
     parallel_parts(parts, [&](int p) {
@@ -81,7 +86,7 @@ py::tuple encode_batch(const Model& model, const std::vector<py::bytes>& texts, 
       for (std::size_t i = first[static_cast<std::size_t>(p)];
            i < first[static_cast<std::size_t>(p) + 1]; ++i) {
         const std::size_t before = out.size();
-        model.encode(data(views[i]), views[i].size(), out);
+        model.encode(views[i].data, views[i].size, out);
         offsets[i + 1] = static_cast<int64_t>(out.size() - before);
       }
     });
@@ -94,11 +99,12 @@ py::tuple encode_batch(const Model& model, const std::vector<py::bytes>& texts, 
 
 // Ids, and the bytes of the text that each stands for: uint32 arrays of N and of N×2.
 template <class Model>
-py::tuple encode_spans(const Model& model, std::string_view text) {
+py::tuple encode_spans(const Model& model, const char* name, const py::handle& text) {
+  const Bytes bytes = text_of(text, name);
   std::vector<text::TokenSpan> tokens;
   {
     py::gil_scoped_release release;
-    model.encode_spans(data(text), text.size(), tokens);
+    model.encode_spans(bytes.data, bytes.size, tokens);
   }
   const auto n = static_cast<py::ssize_t>(tokens.size());
   py::array_t<uint32_t> ids(n), spans({n, py::ssize_t{2}});
@@ -113,13 +119,26 @@ py::tuple encode_spans(const Model& model, std::string_view text) {
   return py::make_tuple(ids, spans);
 }
 
-template <class Model, class Class>
-void bind_encoders(Class& c) {
-  c.def("encode", &encode<Model>, py::arg("text"), "Ids of UTF-8 text, a uint32 array.")
-      .def("encode_batch", &encode_batch<Model>, py::arg("texts"), py::arg("threads"),
-           "Ids of all texts in one array, and the N+1 offsets at which each text's begin.")
-      .def("encode_spans", &encode_spans<Model>, py::arg("text"),
-           "Ids, and for each the bytes (begin, end) of the text it stands for.");
+// `name` is what errors begin with.
+template <class Model>
+void bind_encoders(py::class_<Model>& c, const char* name) {
+  c.def(
+       "encode",
+       [name](const Model& model, const py::object& text) { return encode(model, name, text); },
+       py::arg("text"), "Ids of a text, a uint32 array.")
+      .def(
+          "encode_batch",
+          [name](const Model& model, const std::vector<py::object>& texts, int threads) {
+            return encode_batch(model, name, texts, threads);
+          },
+          py::arg("texts"), py::arg("threads"),
+          "Ids of all texts in one array, and the N+1 offsets at which each text's begin.")
+      .def(
+          "encode_spans",
+          [name](const Model& model, const py::object& text) {
+            return encode_spans(model, name, text);
+          },
+          py::arg("text"), "Ids, and for each the bytes (begin, end) of the text it stands for.");
 }
 
 std::u32string to_u32(const std::vector<uint32_t>& points) {
@@ -149,22 +168,22 @@ void bind(py::module_& m) {
       },
       py::arg("point"), "Lower case of a code point.");
   py::class_<text::WordPiece> wordpiece(m, "WordPiece");
-  wordpiece.def(
-      py::init([](const std::vector<std::pair<std::string, uint32_t>>& vocabulary, uint32_t unknown,
-                  const std::string& prefix, uint32_t max_chars_per_word, bool clean_text,
-                  bool handle_chinese_chars, bool strip_accents, bool lowercase,
-                  bool split_punctuation) {
-        text::WordPieceOptions options;
-        options.normalizer = {clean_text, handle_chinese_chars, strip_accents, lowercase};
-        options.split_punctuation = split_punctuation;
-        options.prefix = prefix;
-        options.max_chars_per_word = max_chars_per_word;
-        return std::make_unique<text::WordPiece>(vocabulary, unknown, options);
-      }),
-      py::arg("vocabulary"), py::arg("unknown"), py::arg("prefix"), py::arg("max_chars_per_word"),
-      py::arg("clean_text"), py::arg("handle_chinese_chars"), py::arg("strip_accents"),
-      py::arg("lowercase"), py::arg("split_punctuation"));
-  bind_encoders<text::WordPiece>(wordpiece);
+  wordpiece.def(py::init([](const std::vector<std::pair<std::string, uint32_t>>& vocabulary,
+                            uint32_t unknown, const std::string& prefix,
+                            uint32_t max_chars_per_word, bool clean_text, bool handle_chinese_chars,
+                            bool strip_accents, bool lowercase, bool split_punctuation) {
+                  text::WordPieceOptions options;
+                  options.normalizer = {clean_text, handle_chinese_chars, strip_accents, lowercase};
+                  options.split_punctuation = split_punctuation;
+                  options.prefix = prefix;
+                  options.max_chars_per_word = max_chars_per_word;
+                  return std::make_unique<text::WordPiece>(vocabulary, unknown, options);
+                }),
+                py::arg("vocabulary"), py::arg("unknown"), py::arg("prefix"),
+                py::arg("max_chars_per_word"), py::arg("clean_text"),
+                py::arg("handle_chinese_chars"), py::arg("strip_accents"), py::arg("lowercase"),
+                py::arg("split_punctuation"));
+  bind_encoders(wordpiece, "WordPieceTokenizer");
 }
 
 const Binder binder(&bind);

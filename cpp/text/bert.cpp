@@ -4,7 +4,7 @@
 #include <array>
 #include <memory>
 
-#include "text/utf8.hpp"
+#include "text/unicode.hpp"
 
 namespace gu::text {
 
@@ -52,18 +52,19 @@ class PointTable {
 struct Tables {
   PointTable classes, combining;
   Tables() {
-    for (auto [first, last] : kRemoved) classes.add(first, last, kRemovedClass);
-    for (auto [first, last] : kMarks) classes.add(first, last, kMarkClass);
-    for (auto [first, last] : kSpace) classes.add(first, last, kSpaceClass);
-    for (auto [first, last] : kPunctuation) classes.add(first, last, kPunctuationClass);
-    // The blocks of CJK ideographs that the original BERT lists; later extensions are not among them.
+    for (auto [first, last] : kRemoved) classes.add(first, last, kBertRemoved);
+    for (auto [first, last] : kMarks) classes.add(first, last, kBertMark);
+    for (auto [first, last] : kSpace) classes.add(first, last, kBertSpace);
+    for (auto [first, last] : kPunctuation) classes.add(first, last, kBertPunctuation);
+    // The blocks of CJK ideographs that the original BERT lists; later extensions are not among
+    // them.
     constexpr PointRange chinese[] = {{0x4E00, 0x9FFF},   {0x3400, 0x4DBF},   {0x20000, 0x2A6DF},
                                       {0x2A700, 0x2B81F}, {0x2B920, 0x2CEAF}, {0xF900, 0xFAFF},
                                       {0x2F800, 0x2FA1F}};
-    for (auto [first, last] : chinese) classes.add(first, last, kChineseClass);
-    for (const Mapping& m : kDecompositions) classes.add(m.from, m.from, kDecomposedClass);
-    classes.add(kHangul, kHangul + kSyllables - 1, kDecomposedClass);
-    for (const Mapping& m : kLower) classes.add(m.from, m.from, kUpperClass);
+    for (auto [first, last] : chinese) classes.add(first, last, kBertChinese);
+    for (const Mapping& m : kDecompositions) classes.add(m.from, m.from, kBertDecomposed);
+    classes.add(kHangul, kHangul + kSyllables - 1, kBertDecomposed);
+    for (const Mapping& m : kLower) classes.add(m.from, m.from, kBertUpper);
     for (auto [first, last, k] : kCombining) combining.add(first, last, k);
   }
 };
@@ -112,17 +113,18 @@ void bert_normalize(const BertOptions& options, const uint8_t* text, std::size_t
   uint8_t seen = 0;  // which classes the text has; ASCII without capitals is done after this loop
   bool combining = false;
   for (std::size_t at = 0; at < size;) {
-    Decoded d = decode_utf8(text + at, size - at);
-    const auto begin = static_cast<uint32_t>(at), end = static_cast<uint32_t>(at + d.bytes);
+    Decoded d = decode_utf8(text + at, text + size);
+    if (d.point == kNotUtf8) d.point = 0xFFFD;
+    const auto begin = static_cast<uint32_t>(at), end = static_cast<uint32_t>(at + d.length);
     at = end;
     const uint8_t c = t.classes[d.point];
     if (options.clean_text) {
-      if (c & kRemovedClass) continue;
-      if (c & kSpaceClass) d.point = ' ';
+      if (c & kBertRemoved) continue;
+      if (c & kBertSpace) d.point = ' ';
     }
     seen |= c;
     combining |= t.combining[d.point] != 0;
-    const bool parted = options.handle_chinese_chars && (c & kChineseClass);
+    const bool parted = options.handle_chinese_chars && (c & kBertChinese);
     if (parted) out.push_back({' ', begin, begin});
     out.push_back({d.point, begin, end});
     if (parted) out.push_back({' ', end, end});
@@ -142,8 +144,8 @@ void bert_normalize(const BertOptions& options, const uint8_t* text, std::size_t
     }
     out.swap(next);
   };
-  if (options.strip_accents && (combining || (seen & (kDecomposedClass | kMarkClass)))) {
-    map(kDecomposedClass, &bert_decompose);
+  if (options.strip_accents && (combining || (seen & (kBertDecomposed | kBertMark)))) {
+    map(kBertDecomposed, &bert_decompose);
     // Canonical order: each run of combining characters sorted by class, equals as they came.
     const auto run_end = [&](auto from) {
       return std::find_if(from, out.end(), [&](const Char& c) { return !t.combining[c.point]; });
@@ -155,10 +157,10 @@ void bert_normalize(const BertOptions& options, const uint8_t* text, std::size_t
       });
       begin = end == out.end() ? end : end + 1;
     }
-    std::erase_if(out, [&](const Char& c) { return t.classes[c.point] & kMarkClass; });
-    seen |= kUpperClass;  // decompositions may have one
+    std::erase_if(out, [&](const Char& c) { return t.classes[c.point] & kBertMark; });
+    seen |= kBertUpper;  // decompositions may have one
   }
-  if (options.lowercase && (seen & kUpperClass)) map(kUpperClass, &bert_lower);
+  if (options.lowercase && (seen & kBertUpper)) map(kBertUpper, &bert_lower);
 }
 
 }  // namespace gu::text

@@ -21,24 +21,24 @@ struct Char {
   uint32_t begin, end;
 };
 
-enum CharClass : uint8_t {
-  kRemovedClass = 1,  // control, format, private use, NUL, U+FFFD
-  kMarkClass = 2,     // nonspacing mark
-  kSpaceClass = 4,
-  kPunctuationClass = 8,
-  kChineseClass = 16,
-  kDecomposedClass = 32,  // has a decomposition
-  kUpperClass = 64,       // has a lower case
+enum BertClass : uint8_t {
+  kBertRemoved = 1,  // control, format, private use, NUL, U+FFFD
+  kBertMark = 2,     // nonspacing mark
+  kBertSpace = 4,
+  kBertPunctuation = 8,
+  kBertChinese = 16,
+  kBertDecomposed = 32,  // has a decomposition
+  kBertUpper = 64,       // has a lower case
 };
 
-uint8_t bert_class(uint32_t point);  // CharClass bits
+uint8_t bert_class(uint32_t point);  // BertClass bits
 uint8_t bert_combining_class(uint32_t point);
 
 // Append the canonical decomposition, or the lower case, of one code point.
 void bert_decompose(uint32_t point, std::vector<uint32_t>& out);
 void bert_lower(uint32_t point, std::vector<uint32_t>& out);
 
-// Replaces `out` by the normalized text. At most 4 GB of text.
+// Replaces `out` by the normalized text, of less than 4 GiB. A byte that is not UTF-8 is a U+FFFD.
 void bert_normalize(const BertOptions& options, const uint8_t* text, std::size_t size,
                     std::vector<Char>& out);
 

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "core/errors.hpp"
+#include "text/unicode.hpp"
 #include "text/utf8.hpp"
 
 namespace gu::text {
@@ -106,16 +107,17 @@ void WordPiece::encode_word(const Char* word, std::size_t chars, std::string& by
 }
 
 // Normalize, cut into words, encode each: into scratch.tokens.
-void WordPiece::encode_chunk(const uint8_t* text, std::size_t size, WordPieceScratch& scratch) const {
+void WordPiece::encode_chunk(const uint8_t* text, std::size_t size,
+                             WordPieceScratch& scratch) const {
   scratch.tokens.clear();
   std::vector<Char>& chars = scratch.chars;
   bert_normalize(options_.normalizer, text, size, chars);
   for (std::size_t i = 0; i < chars.size();) {
     const auto ends_word = [&](std::size_t at) {
       const uint8_t c = bert_class(chars[at].point);
-      return (c & kSpaceClass) || (options_.split_punctuation && (c & kPunctuationClass));
+      return (c & kBertSpace) || (options_.split_punctuation && (c & kBertPunctuation));
     };
-    if (bert_class(chars[i].point) & kSpaceClass) {
+    if (bert_class(chars[i].point) & kBertSpace) {
       ++i;
       continue;
     }
@@ -144,7 +146,7 @@ void WordPiece::give_back(std::unique_ptr<WordPieceScratch> scratch) const {
 namespace {
 
 constexpr uint8_t kBlank = 1, kAsciiPunctuation = 2;
-constexpr auto kAscii = [] {
+constexpr auto kAsciiKind = [] {
   std::array<uint8_t, 256> t{};
   for (char c : {' ', '\t', '\n', '\r'}) t[static_cast<uint8_t>(c)] = kBlank;
   for (int c = '!'; c <= '~'; ++c) {
@@ -162,12 +164,12 @@ constexpr auto kAscii = [] {
 // would become very long.
 std::size_t WordPiece::chunk_end(const uint8_t* text, std::size_t at, std::size_t size) const {
   const uint8_t stop = options_.split_punctuation ? kBlank | kAsciiPunctuation : kBlank;
-  if (kAscii[text[at]] & stop) return at + 1;
+  if (kAsciiKind[text[at]] & stop) return at + 1;
   std::size_t end = at + 1;
-  while (end < size && !(kAscii[text[end]] & stop)) {
+  while (end < size && !(kAsciiKind[text[end]] & stop)) {
     const bool chinese = end - at > 4096 && options_.normalizer.handle_chinese_chars &&
-                         text[end] >= 0xE5 && text[end] <= 0xE8 && size - end >= 3 &&
-                         decode_utf8(text + end, 3).bytes == 3;
+                         text[end] >= 0xE5 && text[end] <= 0xE8 &&
+                         decode_utf8(text + end, text + size).length == 3;
     if (chinese) break;
     ++end;
   }
@@ -177,7 +179,7 @@ std::size_t WordPiece::chunk_end(const uint8_t* text, std::size_t at, std::size_
 void WordPiece::encode(const uint8_t* text, std::size_t size, std::vector<uint32_t>& ids) const {
   std::unique_ptr<WordPieceScratch> scratch = take_scratch();
   for (std::size_t at = 0; at < size;) {
-    if (kAscii[text[at]] == kBlank) {
+    if (kAsciiKind[text[at]] == kBlank) {
       ++at;
       continue;
     }

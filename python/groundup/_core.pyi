@@ -813,6 +813,28 @@ class ParameterGroup:
     def steps(self, i: _int) -> _int: ...
     def zero_grad(self, set_to_none: _bool) -> None: ...
 
+class WordPiece:
+    def __init__(
+        self,
+        vocabulary: Sequence[tuple[_str, _int]],
+        unknown: _int,
+        prefix: _str,
+        max_chars_per_word: _int,
+        clean_text: _bool,
+        handle_chinese_chars: _bool,
+        strip_accents: _bool,
+        lowercase: _bool,
+        split_punctuation: _bool,
+    ) -> None: ...
+    def encode(self, text: _str) -> NDArray[uint32]:
+        """Ids of UTF-8 text, a uint32 array."""
+
+    def encode_batch(self, texts: Sequence[bytes], threads: _int) -> tuple[Any, ...]:
+        """Ids of all texts in one array, and the N+1 offsets at which each text's begin."""
+
+    def encode_spans(self, text: _str) -> tuple[Any, ...]:
+        """Ids, and for each the bytes (begin, end) of the text it stands for."""
+
 def advance_rng(blocks: _int) -> tuple[_int, _int]:
     """Reserve blocks of the stream: (seed, counter) where they begin."""
 
@@ -820,6 +842,18 @@ def average(averages: Sequence[Tensor], values: Sequence[Tensor], weight: _float
     """averages += weight * (values - averages), all of them in one loop"""
 
 def backward(tensors: Any, grad_tensors: Any = None, retain_graph: _bool = False) -> None: ...
+def bert_class(point: _int) -> _int:
+    """Bits of a code point: 1 removed, 2 nonspacing mark, 4 white space, 8 punctuation, 16 Chinese, 32 decomposed, 64 upper case."""
+
+def bert_combining_class(point: _int) -> _int:
+    """Canonical combining class of a code point."""
+
+def bert_decompose(point: _int) -> _str:
+    """Full canonical decomposition of a code point."""
+
+def bert_lower(point: _int) -> _str:
+    """Lower case of a code point."""
+
 def clip_grad_norm(
     params: Sequence[Tensor], max_norm: _float, norm_type: _float, error_if_nonfinite: _bool
 ) -> _float: ...

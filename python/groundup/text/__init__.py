@@ -1,7 +1,8 @@
-"""Text: reading files, and tokenizers that Hugging Face's packages load."""
+"""Text: reading files, normalization, and tokenizers that Hugging Face's packages load."""
 
+from groundup.text import normalize
 from groundup.text.char import CharTokenizer
 from groundup.text.files import read_text
 from groundup.text.tokenizer import Tokenizer
 
-__all__ = ["CharTokenizer", "Tokenizer", "read_text"]
+__all__ = ["CharTokenizer", "Tokenizer", "normalize", "read_text"]

@@ -826,13 +826,13 @@ class WordPiece:
         lowercase: _bool,
         split_punctuation: _bool,
     ) -> None: ...
-    def encode(self, text: _str) -> NDArray[uint32]:
-        """Ids of UTF-8 text, a uint32 array."""
+    def encode(self, text: Any) -> NDArray[uint32]:
+        """Ids of a text, a uint32 array."""
 
-    def encode_batch(self, texts: Sequence[bytes], threads: _int) -> tuple[Any, ...]:
+    def encode_batch(self, texts: Sequence[Any], threads: _int) -> tuple[Any, ...]:
         """Ids of all texts in one array, and the N+1 offsets at which each text's begin."""
 
-    def encode_spans(self, text: _str) -> tuple[Any, ...]:
+    def encode_spans(self, text: Any) -> tuple[Any, ...]:
         """Ids, and for each the bytes (begin, end) of the text it stands for."""
 
 def advance_rng(blocks: _int) -> tuple[_int, _int]:

@@ -147,8 +147,8 @@ std::u32string to_u32(const std::vector<uint32_t>& points) {
 
 void bind(py::module_& m) {
   m.def("bert_class", &text::bert_class, py::arg("point"),
-        "Bits of a code point: 1 removed, 2 nonspacing mark, 4 white space, 8 punctuation, "
-        "16 Chinese, 32 decomposed, 64 upper case.");
+        "1 removed, 2 nonspacing mark, 4 white space, 8 punctuation, 16 Chinese, 32 decomposed, 64 "
+        "upper case.");
   m.def("bert_combining_class", &text::bert_combining_class, py::arg("point"),
         "Canonical combining class of a code point.");
   m.def(

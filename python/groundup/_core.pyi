@@ -826,7 +826,7 @@ class WordPiece:
         lowercase: _bool,
         split_punctuation: _bool,
     ) -> None: ...
-    def encode(self, text: Any) -> NDArray[uint32]:
+    def encode(self, text: Any) -> npt.NDArray[np.uint32]:
         """Ids of a text, a uint32 array."""
 
     def encode_batch(self, texts: Sequence[Any], threads: _int) -> tuple[Any, ...]:
@@ -843,7 +843,7 @@ def average(averages: Sequence[Tensor], values: Sequence[Tensor], weight: _float
 
 def backward(tensors: Any, grad_tensors: Any = None, retain_graph: _bool = False) -> None: ...
 def bert_class(point: _int) -> _int:
-    """Bits of a code point: 1 removed, 2 nonspacing mark, 4 white space, 8 punctuation, 16 Chinese, 32 decomposed, 64 upper case."""
+    """1 removed, 2 nonspacing mark, 4 white space, 8 punctuation, 16 Chinese, 32 decomposed, 64 upper case."""
 
 def bert_combining_class(point: _int) -> _int:
     """Canonical combining class of a code point."""
@@ -907,7 +907,7 @@ def set_num_threads(n: _int) -> None:
     """Set the threads that ops may use, 1 to 256."""
 
 def set_rng_state(seed: _int, counter: _int) -> None: ...
-def split_offsets(pattern: _str, text: Any) -> NDArray[int64]:
+def split_offsets(pattern: _str, text: Any) -> npt.NDArray[np.int64]:
     """The byte offsets at which a text's pieces begin, and its size."""
 
 bfloat16: _dtype

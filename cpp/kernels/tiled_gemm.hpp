@@ -1,0 +1,63 @@
+// Our own matrix product: B packed panel by panel, C in registers, A read where it lies.
+//
+// A panel is the part of B that a row of tiles needs: [inner block, two registers of columns],
+// copied to one run of memory so that it stays in the first cache while all rows of A pass by.
+// A needs no packing: a tile reads one number of each of its rows a step, which the row-major A
+// serves from as many streams. BLAS packs both, and clears C before it adds to it.
+#pragma once
+
+#include "kernels/scratch.hpp"
+#include "kernels/tile.hpp"
+
+namespace gu::kernels {
+
+// Inner steps between two visits to C.
+inline constexpr int64_t inner_block = 512;
+
+// Whether tiles beat BLAS. Fewer rows do not pay for packing B.
+template <class T>
+bool tiles_pay(int64_t m, int64_t n, int64_t k) {
+#if defined(__AVX512F__)
+  return m >= 64 && n >= 2 * lanes<T> && k >= 32;
+#else
+  return false;
+#endif
+}
+
+// C = A op(B), or C += A op(B) if `add`.
+template <class T>
+void tiled_gemm(bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
+                const T* b, int64_t ldb, T* c, int64_t ldc, bool add) {
+  // A: [m, k];  B: [k, n], or [n, k] if transpose_b;  C: [m, n]
+  constexpr int64_t width = 2 * lanes<T>;
+  const Scratch<T> panel(std::min(k, inner_block) * width);
+  const Scratch<T> ragged(n % width == 0 ? 0 : m * width);
+  for (int64_t p = 0; p < k; p += inner_block) {
+    const int64_t steps = std::min(inner_block, k - p);
+    const bool more = add || p > 0;
+    for (int64_t j = 0; j < n; j += width) {
+      const int64_t columns = std::min(width, n - j), padded = round_up(columns, lanes<T>);
+      if (columns < width) std::fill_n(panel.data(), steps * width, T(0));
+      if (transpose_b) {
+        transpose_block(b + j * ldb + p, ldb, columns, steps, panel.data(), width);
+      } else {
+        for (int64_t s = 0; s < steps; ++s)
+          std::copy_n(b + (p + s) * ldb + j, columns, panel.data() + s * width);
+      }
+      if (columns == padded) {
+        block_matmul(m, padded, steps, a + p, lda, int64_t{1}, panel.data(), width, c + j, ldc, more);
+        continue;
+      }
+      // A tile writes whole registers: the last columns go through memory of their own.
+      T* const last = ragged.data();
+      block_matmul(m, padded, steps, a + p, lda, int64_t{1}, panel.data(), width, last, width, false);
+      for (int64_t i = 0; i < m; ++i) {
+        T* const row = c + i * ldc + j;
+        for (int64_t x = 0; x < columns; ++x)
+          row[x] = more ? row[x] + last[i * width + x] : last[i * width + x];
+      }
+    }
+  }
+}
+
+}  // namespace gu::kernels

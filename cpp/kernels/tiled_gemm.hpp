@@ -2,8 +2,9 @@
 //
 // A panel is the part of B that a row of tiles needs: [inner block, two registers of columns],
 // copied to one run of memory so that it stays in the first cache while all rows of A pass by.
-// A needs no packing: a tile reads one number of each of its rows a step, which the row-major A
-// serves from as many streams. BLAS packs both, and clears C before it adds to it.
+// A needs no packing: a step of a tile reads one number of each of its few rows, which come from as
+// many streams, or from one cache line where A is transposed. BLAS packs both, and clears C before
+// it adds to it.
 #pragma once
 
 #include "kernels/scratch.hpp"
@@ -24,11 +25,12 @@ bool tiles_pay(int64_t m, int64_t n, int64_t k) {
 #endif
 }
 
-// C = A op(B), or C += A op(B) if `add`.
+// C = op(A) op(B), or C += op(A) op(B) if `add`.
 template <class T>
-void tiled_gemm(bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
-                const T* b, int64_t ldb, T* c, int64_t ldc, bool add) {
-  // A: [m, k];  B: [k, n], or [n, k] if transpose_b;  C: [m, n]
+void tiled_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a,
+                int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc, bool add) {
+  // op(A): [m, k];  op(B): [k, n];  C: [m, n]
+  const int64_t a_row = transpose_a ? 1 : lda, a_col = transpose_a ? lda : 1;
   constexpr int64_t width = 2 * lanes<T>;
   const Scratch<T> panel(std::min(k, inner_block) * width);
   const Scratch<T> ragged(n % width == 0 ? 0 : m * width);
@@ -45,12 +47,14 @@ void tiled_gemm(bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a, i
           std::copy_n(b + (p + s) * ldb + j, columns, panel.data() + s * width);
       }
       if (columns == padded) {
-        block_matmul(m, padded, steps, a + p, lda, int64_t{1}, panel.data(), width, c + j, ldc, more);
+        block_matmul(m, padded, steps, a + p * a_col, a_row, a_col, panel.data(), width, c + j, ldc,
+                     more);
         continue;
       }
       // A tile writes whole registers: the last columns go through memory of their own.
       T* const last = ragged.data();
-      block_matmul(m, padded, steps, a + p, lda, int64_t{1}, panel.data(), width, last, width, false);
+      block_matmul(m, padded, steps, a + p * a_col, a_row, a_col, panel.data(), width, last, width,
+                   false);
       for (int64_t i = 0; i < m; ++i) {
         T* const row = c + i * ldc + j;
         for (int64_t x = 0; x < columns; ++x)

@@ -315,7 +315,7 @@ class ModuleList(Module):
             raise TypeError(
                 f"[{type(self).__name__}] elements must be modules, but got {type(module).__name__}"
             )
-        self._modules[str(len(self._modules))] = module
+        setattr(self, str(len(self)), module)
         return self
 
     @overload
@@ -323,14 +323,14 @@ class ModuleList(Module):
     @overload
     def __getitem__(self, index: slice) -> ModuleList: ...
     def __getitem__(self, index: int | slice) -> Module | ModuleList:
-        modules = list(self._modules.values())
+        modules = list(self.children())
         return type(self)(modules[index]) if isinstance(index, slice) else modules[index]
 
     def __len__(self) -> int:
-        return len(self._modules)
+        return len(list(self.children()))
 
     def __iter__(self) -> Iterator[Module]:
-        return iter(self._modules.values())
+        return self.children()
 
 
 class Sequential(ModuleList):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -68,82 +68,78 @@ class Module:
 
     training: bool
 
+    # Parameters, buffers and submodules are ordinary attributes, as fast to read as any; this remembers, in
+    # order, which attribute is which.
+    _kinds: dict[str, str]
+    _forward_hooks: OrderedDict[int, Callable[..., Any]]
+    _forward_pre_hooks: OrderedDict[int, Callable[..., Any]]
+
+    if TYPE_CHECKING:  # members are named at run time: type checkers let any name pass
+
+        def __getattr__(self, name: str) -> Any: ...
+
     def __init__(self) -> None:
         # Plain attributes: __setattr__ below looks into them.
         object.__setattr__(self, "training", True)
-        object.__setattr__(self, "_parameters", OrderedDict())
-        object.__setattr__(self, "_buffers", OrderedDict())
-        object.__setattr__(self, "_modules", OrderedDict())
+        object.__setattr__(self, "_kinds", {})
         object.__setattr__(self, "_forward_hooks", OrderedDict())
         object.__setattr__(self, "_forward_pre_hooks", OrderedDict())
-
-    _parameters: OrderedDict[str, Any]
-    _buffers: OrderedDict[str, Any]
-    _modules: OrderedDict[str, Module]
-    _forward_hooks: OrderedDict[int, Callable[..., Any]]
-    _forward_pre_hooks: OrderedDict[int, Callable[..., Any]]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - subclasses use them
         """Compute the result. Call the module itself, so that hooks run."""
         raise TypeError(f"[{type(self).__name__}] a module must define forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for pre_hook in list(self._forward_pre_hooks.values()):
-            replaced = pre_hook(self, args)
-            if replaced is not None:
-                args = replaced if isinstance(replaced, tuple) else (replaced,)
+        if self._forward_pre_hooks:
+            for pre_hook in list(self._forward_pre_hooks.values()):
+                replaced = pre_hook(self, args)
+                if replaced is not None:
+                    args = replaced if isinstance(replaced, tuple) else (replaced,)
         result = self.forward(*args, **kwargs)
-        for hook in list(self._forward_hooks.values()):
-            replaced = hook(self, args, result)
-            if replaced is not None:
-                result = replaced
+        if self._forward_hooks:
+            for hook in list(self._forward_hooks.values()):
+                replaced = hook(self, args, result)
+                if replaced is not None:
+                    result = replaced
         return result
 
     # ------------------------------------------------------------------------------------------- attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
-        registered = self.__dict__.get("_parameters")
-        if registered is None:
+        kinds = self.__dict__.get("_kinds")
+        if kinds is None:
             raise AttributeError(f"[{type(self).__name__}] call super().__init__() before setting {name!r}")
-        for group in (self._parameters, self._buffers, self._modules):
-            if name in group and not (group is self._buffers and is_tensor(value)):
-                del group[name]
         if isinstance(value, Module):
-            self.__dict__.pop(name, None)
-            self._modules[name] = value
-        elif name in self._buffers:
-            self._buffers[name] = value
+            kind = "module"
+        elif is_tensor(value) and kinds.get(name) == "buffer":
+            kind = "buffer"
         elif is_tensor(value) and value.requires_grad and value.is_leaf:
-            self.__dict__.pop(name, None)
-            self._parameters[name] = value
+            kind = "parameter"
         else:
-            object.__setattr__(self, name, value)
+            kind = ""
+        self._keep(name, value, kind)
 
-    def __getattr__(self, name: str) -> Any:
-        # Only reached where the instance has no such attribute.
-        for group in ("_parameters", "_buffers", "_modules"):
-            found = self.__dict__.get(group, {})
-            if name in found:
-                return found[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    def _keep(self, name: str, value: Any, kind: str) -> None:
+        object.__setattr__(self, name, value)
+        if kind != self._kinds.get(name, ""):
+            self._kinds.pop(name, None)
+            if kind:
+                self._kinds[name] = kind
 
     def __delattr__(self, name: str) -> None:
-        for group in (self._parameters, self._buffers, self._modules):
-            if name in group:
-                del group[name]
-                return
         object.__delattr__(self, name)
+        self._kinds.pop(name, None)
 
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})
+    def _members(self, kind: str) -> dict[str, Any]:
+        return {name: self.__dict__[name] for name, of in self._kinds.items() if of == kind}
 
     def register_buffer(self, name: str, tensor: Any) -> None:
         """Keep a tensor that is saved with the model and is no parameter, such as running statistics."""
-        object.__getattribute__(self, "_buffers")[name] = tensor
+        self._keep(name, tensor, "buffer")
 
     def register_parameter(self, name: str, parameter: Any) -> None:
         """Keep a parameter under a name that is no Python identifier; otherwise set an attribute."""
-        self._parameters[name] = parameter
+        self._keep(name, parameter, "parameter")
 
     def register_forward_hook(self, hook: Callable[[Module, tuple[Any, ...], Any], Any]) -> HookHandle:
         """Call ``hook(module, args, result)`` after `forward`; what it returns, if anything, is the result."""
@@ -169,7 +165,7 @@ class Module:
                 return
             seen.add(id(module))
             yield name, module
-            for child_name, child in module._modules.items():
+            for child_name, child in module._members("module").items():
                 yield from walk(child, f"{name}.{child_name}" if name else child_name)
 
         yield from walk(self, prefix)
@@ -180,24 +176,24 @@ class Module:
 
     def children(self) -> Iterator[Module]:
         """The modules directly below."""
-        return iter(self._modules.values())
+        return iter(self._members("module").values())
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly below, with their names."""
-        return iter(self._modules.items())
+        return iter(self._members("module").items())
 
-    def _named(self, group: str, once: bool) -> Iterator[tuple[str, Any]]:
+    def _named(self, kind: str) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
         for prefix, module in self.named_modules():
-            for name, tensor in getattr(module, group).items():
-                if tensor is None or (once and id(tensor) in seen):
+            for name, tensor in module._members(kind).items():
+                if tensor is None or id(tensor) in seen:
                     continue
                 seen.add(id(tensor))
                 yield f"{prefix}.{name}" if prefix else name, tensor
 
     def named_parameters(self) -> Iterator[tuple[str, Any]]:
         """Every parameter with its dotted name; a shared (tied) one appears once."""
-        return self._named("_parameters", once=True)
+        return self._named("parameter")
 
     def parameters(self) -> Iterator[Any]:
         """Every parameter, each once."""
@@ -205,7 +201,7 @@ class Module:
 
     def named_buffers(self) -> Iterator[tuple[str, Any]]:
         """Every buffer with its dotted name."""
-        return self._named("_buffers", once=True)
+        return self._named("buffer")
 
     def num_parameters(self) -> int:
         """How many numbers the parameters hold, shared ones counted once."""
@@ -215,9 +211,9 @@ class Module:
         """The module of a dotted name; an AttributeError if there is none."""
         module = self
         for part in filter(None, target.split(".")):
-            if part not in module._modules:
+            if module._kinds.get(part) != "module":
                 raise AttributeError(f"[{type(self).__name__}] has no submodule {target!r}")
-            module = module._modules[part]
+            module = module.__dict__[part]
         return module
 
     def apply(self, fn: Callable[[Module], None]) -> Self:
@@ -254,8 +250,8 @@ class Module:
         """Every parameter and buffer by dotted name, sharing memory with the model; tied ones under each name."""
         state: OrderedDict[str, Any] = OrderedDict()
         for prefix, module in self.named_modules():
-            for group in (module._parameters, module._buffers):
-                for name, tensor in group.items():
+            for kind in ("parameter", "buffer"):
+                for name, tensor in module._members(kind).items():
                     if tensor is not None:
                         state[f"{prefix}.{name}" if prefix else name] = tensor.detach()
         return state
@@ -312,7 +308,7 @@ class Module:
             lines[0] += f"  # {count:,} parameters"
         elif any(True for _ in self.parameters()):
             lines[0] += "  # shared parameters"
-        seen.update(id(p) for p in self._parameters.values())
-        for name, child in self._modules.items():
+        seen.update(id(p) for p in self._members("parameter").values())
+        for name, child in self._members("module").items():
             lines += ["  " + line for line in child._lines(f"{name}: ", seen)]
         return lines

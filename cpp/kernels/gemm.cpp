@@ -153,7 +153,7 @@ void detail::gemm_part(bool ta, bool tb, int64_t m, int64_t n, int64_t k, T alph
   if (k == 0 || alpha == T(0)) return scale(m, n, beta, c, ldc);
   if (product(m, n, k) <= kTiny)
     return tiny_gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  if (alpha == T(1) && (beta == T(0) || beta == T(1)) && kernels::tiles_pay<T>(m, n, k))
+  if (alpha == T(1) && (beta == T(0) || beta == T(1)) && kernels::tiles_pay<T>(ta, m, n, k))
     return kernels::tiled_gemm(ta, tb, m, n, k, a, lda, b, ldb, c, ldc, beta == T(1));
   for (int64_t i = 0; i < m; i += piece) {
     const int rows = static_cast<int>(std::min(piece, m - i));

@@ -15,14 +15,16 @@ namespace gu::kernels {
 // Inner steps between two visits to C.
 inline constexpr int64_t inner_block = 512;
 
-// Whether tiles beat BLAS. Fewer rows do not pay for packing B.
+// Whether tiles beat BLAS, as measured: with 512-bit registers, enough rows to pay for packing B,
+// and an A that stays near while every panel reads it anew. Transposed, A is read half a line at a
+// time.
 template <class T>
-bool tiles_pay(int64_t m, int64_t n, int64_t k) {
-#if defined(__AVX512F__)
-  return m >= 64 && n >= 2 * lanes<T> && k >= 32;
-#else
-  return false;
-#endif
+bool tiles_pay(bool transpose_a, int64_t m, int64_t n, int64_t k) {
+  constexpr bool wide = sizeof(Vec<T>) == 64;
+  constexpr int64_t near = int64_t{4} << 20;
+  const int64_t bytes = m * std::min(k, inner_block) * static_cast<int64_t>(sizeof(T));
+  return wide && m >= 64 && n >= 2 * lanes<T> && k >= 32 &&
+         bytes <= (transpose_a ? near / 2 : near);
 }
 
 // C = op(A) op(B), or C += op(A) op(B) if `add`.

@@ -1,6 +1,8 @@
 // Matrix products against a triple loop: every layout, ragged and zero sizes, guards around C.
 #include "kernels/gemm.hpp"
 
+#include "kernels/tiled_gemm.hpp"  // before the rest: it silences gcc's warnings about its own header
+
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -115,10 +117,10 @@ void for_all_layouts(F f) {
 }
 
 constexpr int64_t kSizes[][3] = {
-    {0, 0, 0},     {0, 5, 3},      {5, 0, 3},    {5, 3, 0},     {1, 1, 1},     {2, 3, 4},
-    {7, 5, 3},     {1, 64, 64},    {64, 1, 64},  {1, 1000, 77}, {999, 1, 65},  {3, 517, 129},
-    {16, 700, 70}, {17, 33, 300},  {72, 73, 74}, {64, 64, 64},  {129, 65, 31}, {300, 2, 5},
-    {2, 300, 5},   {4, 1030, 300}, {33, 700, 70}};
+    {0, 0, 0},     {0, 5, 3},      {5, 0, 3},     {5, 3, 0},     {1, 1, 1},     {2, 3, 4},
+    {7, 5, 3},     {1, 64, 64},    {64, 1, 64},   {1, 1000, 77}, {999, 1, 65},  {3, 517, 129},
+    {16, 700, 70}, {17, 33, 300},  {72, 73, 74},  {64, 64, 64},  {129, 65, 31}, {300, 2, 5},
+    {2, 300, 5},   {4, 1030, 300}, {33, 700, 70}, {200, 97, 600}};
 
 }  // namespace
 
@@ -131,6 +133,29 @@ TEST(equals_the_triple_loop) {
              {std::pair<T, T>{1, 0}, {T(-0.5), T(2)}, {T(0), T(0)}, {T(2), T(1)}}) {
           const Case<T> x{ta, tb, m, n, k, 1, pad, alpha, beta};
           check_case(x, x.holds(run_gemm<T>));
+        }
+      }
+    }
+  });
+}
+
+// Called directly: gemm itself takes tiles only where they pay, and at some levels never.
+TEST(tiles_equal_the_triple_loop) {
+  for_all_layouts([](auto type, bool ta, bool tb) {
+    using T = decltype(type);
+    for (const auto& [m, n, k] : {std::tuple<int64_t, int64_t, int64_t>{1, 1, 1},
+                                  {64, 32, 40},
+                                  {72, 73, 74},
+                                  {9, 33, gu::kernels::inner_block},
+                                  {70, 65, gu::kernels::inner_block + 1},
+                                  {5, 100, 2 * gu::kernels::inner_block + 7}}) {
+      for (int64_t pad : {0, 3}) {
+        for (const T beta : {T(0), T(1)}) {
+          const Case<T> x{ta, tb, m, n, k, 1, pad, T(1), beta};
+          check_case(x, x.holds([](const auto& s, const T* a, const T* b, T* c) {
+            gu::kernels::tiled_gemm(s.ta, s.tb, s.m, s.n, s.k, a, s.lda(), b, s.ldb(), c, s.ldc(),
+                                    s.beta == T(1));
+          }));
         }
       }
     }

@@ -39,6 +39,12 @@ import numpy.typing as npt
 
 from groundup import _core
 
+#: Unicode's white space. Python's own notion (`str.strip`, ``\\s``) has four control characters more.
+WHITE_SPACE = (
+    "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
@@ -307,6 +313,11 @@ class CaseFold(_Mapped):
     def map(self, char: str) -> str:
         return char.casefold()
 
+    def to_dict(self) -> dict[str, Any]:
+        raise ValueError(
+            "[CaseFold] a tokenizer.json must hold other steps: it has no case folding, but Lowercase"
+        )
+
 
 class StripAccents(_Mapped):
     """Combining marks out. They stand alone only after `NFD` or `NFKD`: "é" itself is a letter."""
@@ -336,8 +347,8 @@ class Strip(Normalizer):
         self.right = right
 
     def chars(self, text: str) -> Iterator[Char]:
-        start = len(text) - len(text.lstrip()) if self.left else 0
-        end = max(len(text.rstrip()), start) if self.right else len(text)
+        start = len(text) - len(text.lstrip(WHITE_SPACE)) if self.left else 0
+        end = max(len(text.rstrip(WHITE_SPACE)), start) if self.right else len(text)
         return (Char(text[i], i, i + 1) for i in range(start, end))
 
     def to_dict(self) -> dict[str, Any]:
@@ -383,7 +394,10 @@ class CollapseWhitespace(Replace):
     """Each run of white space becomes one space."""
 
     def __init__(self) -> None:
-        super().__init__(re.compile(r"\s+"), " ")
+        super().__init__(re.compile(f"[{WHITE_SPACE}]+"), " ")
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "}
 
     def __repr__(self) -> str:
         return "CollapseWhitespace()"

@@ -1,0 +1,460 @@
+"""WordPiece, the tokenizer of BERT: words are cut into the longest tokens of a vocabulary, from left to right.
+
+Loads Hugging Face's ``tokenizer.json`` and BERT's ``vocab.txt``; ids equal those of the ``tokenizers`` package. The
+algorithm to read is in `groundup.reference.wordpiece`, the fast one in ``cpp/text/wordpiece.cpp``.
+
+Not handled: training a vocabulary.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy.typing as npt
+
+from groundup import _core
+from groundup.files import write_text
+from groundup.text import hf
+from groundup.text import normalize as nm
+from groundup.text._model import ModelTokenizer
+from groundup.text.tokenizer import Special
+
+_BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_PRE_TOKENIZERS = {"bert": "BertPreTokenizer", "whitespace": "WhitespaceSplit"}
+# What English detokenization undoes, in this order, token by token.
+_CLEAN_UP = (
+    (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"),
+    (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
+)  # fmt: skip
+
+Template = tuple[str, ...]  # special tokens, and "$A" and "$B" for the texts
+
+
+class WordPieceTokenizer(ModelTokenizer):
+    """Words to ids by longest matches.
+
+    `encode` gives the ids of the text; with ``add_special_tokens=True`` they stand between [CLS] and [SEP], as BERT
+    was trained. Decoding joins tokens with spaces, so it gives the normalized text back only nearly.
+
+    Args:
+        vocab: ids by token, or tokens in the order of their ids.
+        unk_token: the token of words that cannot be spelt.
+        prefix: what tokens inside a word begin with.
+        max_chars_per_word: longer words are unknown.
+        normalizer: what is done to text first; None: nothing.
+        pre_tokenizer: where words end: ``"bert"`` at white space and around punctuation, or ``"whitespace"``.
+        special_tokens: their names; None: those of BERT's that are in the vocabulary.
+        single, pair: what `encode` and `encode_pair` make with special tokens: their names, "$A" and "$B".
+        cleanup: take spaces before punctuation out again when decoding.
+
+    Raises:
+        ValueError: an argument contradicts another, or an id is there twice.
+
+    >>> vocab = ["[UNK]", "[CLS]", "[SEP]", "un", "##aff", "##able", "!"]
+    >>> tokenizer = WordPieceTokenizer(vocab)
+    >>> tokenizer.encode("Unaffable!")
+    [3, 4, 5, 6]
+    >>> tokenizer.encode("Unaffable!", add_special_tokens=True)
+    [1, 3, 4, 5, 6, 2]
+    >>> tokenizer.decode([3, 4, 5, 6])
+    'unaffable!'
+    """
+
+    def __init__(
+        self,
+        vocab: Mapping[str, int] | Iterable[str],
+        *,
+        unk_token: str = "[UNK]",
+        prefix: str = "##",
+        max_chars_per_word: int = 100,
+        normalizer: nm.Normalizer | None = nm.BertNormalizer(),  # noqa: B008 - it has no state
+        pre_tokenizer: Literal["bert", "whitespace"] = "bert",
+        special_tokens: Iterable[str] | Mapping[str, int] | None = None,
+        single: Iterable[str] | None = None,
+        pair: Iterable[str] | None = None,
+        cleanup: bool = True,
+    ) -> None:
+        if not isinstance(vocab, Mapping):
+            tokens = list(vocab)
+            vocab = {token: id_ for id_, token in enumerate(tokens)}
+            if len(vocab) < len(tokens):
+                twice = next(token for id_, token in enumerate(tokens) if vocab[token] != id_)
+                raise self._error("vocab", "tokens that are there once", twice)
+        self._vocab = hf.check_vocabulary(vocab, self._error)
+        if unk_token not in self._vocab:
+            raise self._error("unk_token", "in the vocabulary", unk_token)
+        if max_chars_per_word < 1 or max_chars_per_word > 2**31:
+            raise self._error("max_chars_per_word", "at least 1 and at most 2**31", max_chars_per_word)
+        if pre_tokenizer not in _PRE_TOKENIZERS:
+            raise self._error("pre_tokenizer", "'bert' or 'whitespace'", pre_tokenizer)
+        if special_tokens is None:
+            special_tokens = [token for token in _BERT_SPECIAL if token in self._vocab]
+        self.special_tokens = hf.special_ids(special_tokens, self._vocab, self._error)
+        self.unk_token = unk_token
+        self.prefix = prefix
+        self.max_chars_per_word = max_chars_per_word
+        self.normalizer = normalizer
+        self.pre_tokenizer = pre_tokenizer
+        self.cleanup = cleanup
+        bert = {"[CLS]", "[SEP]"} <= self.special_tokens.keys()
+        default = (("[CLS]", "$A", "[SEP]"), ("[CLS]", "$A", "[SEP]", "$B", "[SEP]"))
+        self.single = tuple(single) if single is not None else default[0] if bert else ("$A",)
+        self.pair = tuple(pair) if pair is not None else default[1] if bert else ("$A", "$B")
+        for field, template, texts in (("single", self.single, ["$A"]), ("pair", self.pair, ["$A", "$B"])):
+            names = [item for item in template if item not in self.special_tokens]
+            if names != texts:
+                raise self._error(field, f"special tokens and {' and '.join(texts)}", template)
+        # BERT's normalizer runs in the core; any other before it.
+        inside = isinstance(normalizer, nm.BertNormalizer)
+        self._normalizer = None if inside else normalizer
+        bert_steps = normalizer if isinstance(normalizer, nm.BertNormalizer) else None
+        self._model = _core.WordPiece(
+            # Special tokens never come out of plain text.
+            [item for item in self._vocab.items() if item[0] not in self.special_tokens],
+            self._vocab[unk_token],
+            prefix,
+            max_chars_per_word,
+            clean_text=bool(bert_steps and bert_steps.clean_text),
+            handle_chinese_chars=bool(bert_steps and bert_steps.handle_chinese_chars),
+            strip_accents=bool(bert_steps and bert_steps.strips_accents),
+            lowercase=bool(bert_steps and bert_steps.lowercase),
+            split_punctuation=pre_tokenizer == "bert",
+        )
+        self._finish()
+
+    @classmethod
+    def _error(cls, field: str, expected: str, got: object) -> ValueError:
+        return ValueError(f"[WordPieceTokenizer] {field} must be {expected}, but got {hf.shown(got)}")
+
+    def __repr__(self) -> str:
+        return f"WordPieceTokenizer({self.vocab_size} tokens)"
+
+    # -------------------------------------------------------------------------------------------------- encoding
+
+    def encode(
+        self,
+        text: str | bytes,
+        *,
+        allowed_special: Special = (),
+        disallowed_special: Special = "all",
+        add_special_tokens: bool = False,
+    ) -> list[int]:
+        """The ids of a text; see `Tokenizer.encode`.
+
+        Args:
+            add_special_tokens: put the special tokens of ``single`` around them.
+        """
+        ids = super().encode(text, allowed_special=allowed_special, disallowed_special=disallowed_special)
+        return self._filled(self.single, ids)[0] if add_special_tokens else ids
+
+    def encode_pair(
+        self, first: str | bytes, second: str | bytes, *, disallowed_special: Special = "all"
+    ) -> tuple[list[int], list[int]]:
+        """Two texts as BERT takes them: ids with special tokens, and for each 0 or 1: which text it belongs to."""
+        ids = (self.encode(text, disallowed_special=disallowed_special) for text in (first, second))
+        return self._filled(self.pair, *ids)
+
+    def _filled(
+        self, template: Template, first: list[int], *second: list[int]
+    ) -> tuple[list[int], list[int]]:
+        ids: list[int] = []
+        types: list[int] = []
+        for item, type_ in zip(template, _types(template), strict=True):
+            if item == "$A":
+                new = first
+            else:
+                new = second[0] if item == "$B" else [self.special_tokens[item]]
+            ids += new
+            types += [type_] * len(new)
+        return ids, types
+
+    def _safe_cut(self, text: str | bytes) -> int:
+        # Words end at these, so nothing crosses them but a special token that holds one.
+        blanks = " \n\t\r"
+        if any(blank in token for token in self.special_tokens for blank in blanks):
+            return 0
+        if isinstance(text, bytes):
+            return max(*(text.rfind(blank.encode()) for blank in blanks), 0)
+        return max(*(text.rfind(blank) for blank in blanks), 0)
+
+    # -------------------------------------------------------------------------------------------------- decoding
+
+    def decode_bytes(self, ids: npt.ArrayLike | Iterable[int]) -> bytes:
+        """The bytes of ids: tokens with a space between words.
+
+        Raises:
+            ValueError: an id without a token.
+            TypeError: ids are not integers.
+        """
+        pieces = (self._piece(id_, i == 0) for i, id_ in enumerate(self._id_array(ids).tolist()))
+        return "".join(pieces).encode("utf-8")
+
+    def decode(
+        self,
+        ids: npt.ArrayLike | Iterable[int],
+        *,
+        errors: str = "replace",
+        skip_special_tokens: bool = False,
+    ) -> str:
+        """The text of ids, special tokens as their names or left out; see `decode_bytes`."""
+        if skip_special_tokens:
+            special = set(self.special_tokens.values())
+            ids = [id_ for id_ in self._id_array(ids).tolist() if id_ not in special]
+        return super().decode(ids, errors=errors)
+
+    def decode_stream(self, ids: Iterable[int], *, errors: str = "replace") -> Iterator[str]:  # noqa: ARG002
+        """The text of ids as they come: the joined strings are `decode` of all ids."""
+        for i, id_ in enumerate(ids):
+            if piece := self._piece(int(self._id_array([id_])[0]), i == 0):
+                yield piece
+
+    def _piece(self, id_: int, first: bool) -> str:
+        token = self.id_to_token(id_).decode("utf-8")
+        if not first:
+            token = token.removeprefix(self.prefix) if token.startswith(self.prefix) else f" {token}"
+        if self.cleanup:
+            for before, after in _CLEAN_UP:
+                token = token.replace(before, after)
+        return token
+
+    # ----------------------------------------------------------------------------------------------- explanation
+
+    def trace(self, text: str) -> WordPieceTrace:
+        """What is tried on each word of a text, step by step; prints as a table.
+
+        >>> print(WordPieceTokenizer(["[UNK]", "a", "##b"]).trace("abc"))
+        word  tried           tokens
+        abc   abc, ab, a      a
+              ##bc, ##b       ##b
+              ##c             [UNK]
+        """
+        from groundup.reference import wordpiece as reference
+
+        normalized = self.normalizer.normalize(text) if self.normalizer else text
+        words = list(reference.words(normalized, self.pre_tokenizer == "bert"))
+        steps = [(word, list(reference.longest_matches(word, self._vocab, self.prefix))) for word in words]
+        return WordPieceTrace(steps, self.unk_token, self.max_chars_per_word)
+
+    # ----------------------------------------------------------------------------------------------------- files
+
+    @classmethod
+    def from_vocab(cls, path: str | os.PathLike[str], *, lowercase: bool = True, **options: Any) -> Self:
+        """The tokenizer of BERT's ``vocab.txt``: a token a line, its number the id.
+
+        Args:
+            lowercase: is the model one for lower-case text without accents?
+            options: as the class takes them.
+
+        Raises:
+            ValueError: a line is not UTF-8, empty or there twice, or the unknown token is missing; names file and line.
+        """
+        name = os.fspath(path)
+        lines = Path(path).read_bytes().split(b"\n")
+        if lines[-1] == b"":
+            lines.pop()
+        vocab: dict[str, int] = {}
+        for number, line in enumerate(lines, 1):
+            try:
+                token = line.removesuffix(b"\r").decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise ValueError(
+                    f"[WordPieceTokenizer] {name} line {number}: must be UTF-8, but got byte "
+                    f"0x{line[error.start]:02x}"
+                ) from None
+            if not token or token in vocab:
+                raise ValueError(
+                    f"[WordPieceTokenizer] {name} line {number}: must be a token that is not empty and not there "
+                    f"before, but got {hf.shown(token)}"
+                )
+            vocab[token] = number - 1
+        unknown = options.get("unk_token", "[UNK]")
+        if unknown not in vocab:
+            raise ValueError(
+                f"[WordPieceTokenizer] {name}: must hold the unknown token {unknown!r}, but it does not"
+            )
+        return cls(vocab, normalizer=nm.BertNormalizer(lowercase=lowercase), **options)
+
+    def save_vocab(self, path: str | os.PathLike[str]) -> None:
+        """Write ``vocab.txt``; ids must be 0 to n − 1."""
+        tokens = [self._tokens.get(id_) for id_ in range(len(self._vocab))]
+        if None in tokens:
+            raise self._error("ids", f"0 to {len(tokens) - 1} for a vocab.txt", max(self._tokens))
+        if wrong := [token for token in tokens if token and ("\n" in token or token.endswith("\r"))]:
+            raise self._error("tokens", "without line ends for a vocab.txt", wrong[0])
+        write_text(path, "".join(f"{token}\n" for token in tokens))
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a ``tokenizer.json`` with a WordPiece model.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it is not one, or holds what is not known here; names file and field.
+        """
+        return cls._from_entry(hf.read_entry(path, cls.__name__))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The same as `from_file`."""
+        return cls.from_file(path)
+
+    @classmethod
+    def _from_dict(cls, content: dict[str, Any], path: str = "content") -> Self:
+        return cls._from_entry(hf.Entry(content, cls.__name__, path))
+
+    @classmethod
+    def _from_entry(cls, top: hf.Entry) -> Self:
+        model = top.entry("model")
+        model.expect("type", "WordPiece")
+        vocab = hf.check_vocabulary(model.get("vocab", dict, "an object"), model.error)
+        unk_token = model.get("unk_token", str, "a string", "[UNK]")
+        if unk_token not in vocab:
+            raise model.error("unk_token", "in the vocabulary", unk_token)
+        max_chars = model.get("max_input_chars_per_word", int, "a number", 100)
+        if not 1 <= max_chars <= 2**31:
+            raise model.error("max_input_chars_per_word", "from 1 to 2**31", max_chars)
+        special = hf.read_added_tokens(top, vocab)
+        pre_tokenizer: Literal["bert", "whitespace"] = "whitespace"
+        if top.entry("pre_tokenizer").content.get("type") != "WhitespaceSplit":
+            top.entry("pre_tokenizer").expect("type", "BertPreTokenizer", "WhitespaceSplit")
+            pre_tokenizer = "bert"
+        single, pair = _read_templates(top, special)
+        prefix = model.get("continuing_subword_prefix", str, "a string", "##")
+        cleanup = False
+        if top.content.get("decoder") is not None:
+            decoder = top.entry("decoder")
+            decoder.expect("type", "WordPiece")
+            decoder.expect("prefix", prefix)
+            cleanup = decoder.get("cleanup", bool, "true or false", True)
+        return cls(
+            vocab,
+            unk_token=unk_token,
+            prefix=prefix,
+            max_chars_per_word=max_chars,
+            normalizer=nm.from_dict(top.content.get("normalizer"), f"{top.path}: normalizer"),
+            pre_tokenizer=pre_tokenizer,
+            special_tokens=special,
+            single=single,
+            pair=pair,
+            cleanup=cleanup,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of ``tokenizer.json``."""
+        used = sorted({token for token in (*self.single, *self.pair) if token not in ("$A", "$B")})
+        processor = {
+            "type": "TemplateProcessing",
+            "single": self._template(self.single),
+            "pair": self._template(self.pair),
+            "special_tokens": {
+                token: {"id": token, "ids": [self.special_tokens[token]], "tokens": [token]} for token in used
+            },
+        }
+        return {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": hf.added_tokens(self.special_tokens),
+            "normalizer": self.normalizer.to_dict() if self.normalizer else None,
+            "pre_tokenizer": {"type": _PRE_TOKENIZERS[self.pre_tokenizer]},
+            "post_processor": processor if used else None,
+            "decoder": {"type": "WordPiece", "prefix": self.prefix, "cleanup": self.cleanup},
+            "model": {
+                "type": "WordPiece",
+                "unk_token": self.unk_token,
+                "continuing_subword_prefix": self.prefix,
+                "max_input_chars_per_word": self.max_chars_per_word,
+                "vocab": self._vocab,
+            },
+        }
+
+    @staticmethod
+    def _template(template: Template) -> list[dict[str, Any]]:
+        return [
+            {"Sequence": {"id": item[1], "type_id": type_}}
+            if item in ("$A", "$B")
+            else {"SpecialToken": {"id": item, "type_id": type_}}
+            for item, type_ in zip(template, _types(template), strict=True)
+        ]
+
+    def _config(self) -> dict[str, Any]:
+        roles = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
+        tokens = (self.unk_token, "[CLS]", "[SEP]", "[PAD]", "[MASK]")
+        known = {
+            role: token for role, token in zip(roles, tokens, strict=True) if token in self.special_tokens
+        }
+        return {**super()._config(), **known}
+
+
+class WordPieceTrace:
+    """What was tried on each word, and what matched."""
+
+    def __init__(self, words: list[tuple[str, list[tuple[str, bool]]]], unknown: str, max_chars: int) -> None:
+        self.words = words
+        self._unknown = unknown
+        self._max_chars = max_chars
+
+    def __repr__(self) -> str:
+        rows = [("word", "tried", "tokens")]
+        for word, steps in self.words:
+            if len(word) > self._max_chars:
+                rows.append(
+                    (word[:20] + "…", f"nothing: more than {self._max_chars} characters", self._unknown)
+                )
+                continue
+            tried: list[str] = []
+            name = word
+            for token, matches in steps:
+                tried.append(token)
+                if matches:
+                    rows.append((name, ", ".join(tried), token))
+                    tried, name = [], ""
+            if tried:
+                rows.append((name, ", ".join(tried), self._unknown))
+        widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+        return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}".rstrip() for a, b, c in rows)
+
+
+def _types(template: Template) -> list[int]:
+    """0 for what belongs to the first text, 1 from the second text on."""
+    second = template.index("$B") if "$B" in template else len(template)
+    return [int(i >= second) for i in range(len(template))]
+
+
+def _read_templates(top: hf.Entry, special: Mapping[str, int]) -> tuple[Template, Template]:
+    """The templates of one text and of two."""
+    if top.content.get("post_processor") is None:
+        return ("$A",), ("$A", "$B")
+    entry = top.entry("post_processor")
+    entry.expect("type", "TemplateProcessing", "BertProcessing")
+    if entry.content["type"] == "BertProcessing":
+        names = []
+        for field in ("cls", "sep"):
+            value = entry.get(field, list, "a token and its id")
+            if len(value) != 2 or not isinstance(value[0], str) or special.get(value[0]) != value[1]:
+                raise entry.error(field, "a special token and its id", value)
+            names.append(value[0])
+        cls_, sep = names
+        return (cls_, "$A", sep), (cls_, "$A", sep, "$B", sep)
+    templates = []
+    for field, texts in (("single", ["$A"]), ("pair", ["$A", "$B"])):
+        template: list[str] = []
+        pieces = entry.entries(field)
+        for piece in pieces:
+            kind = next(iter(piece.content), "")
+            name = piece.entry(kind).get("id", str, "a string")
+            if kind == "SpecialToken" and name in special:
+                template.append(name)
+            elif kind == "Sequence" and name in ("A", "B"):
+                template.append(f"${name}")
+            else:
+                raise piece.error(kind, "a Sequence A or B, or one of added_tokens", name)
+        if [item for item in template if item[0] == "$" and item not in special] != texts:
+            raise entry.error(field, f"a template with {' and '.join(texts)}", template)
+        for piece, type_ in zip(pieces, _types(tuple(template)), strict=True):
+            piece.entry(next(iter(piece.content))).expect("type_id", type_)
+        templates.append(tuple(template))
+    return templates[0], templates[1]

@@ -163,10 +163,7 @@ class WordPieceTokenizer(ModelTokenizer):
         ids: list[int] = []
         types: list[int] = []
         for item, type_ in zip(template, _types(template), strict=True):
-            if item == "$A":
-                new = first
-            else:
-                new = second[0] if item == "$B" else [self.special_tokens[item]]
+            new = first if item == "$A" else second[0] if item == "$B" else [self.special_tokens[item]]
             ids += new
             types += [type_] * len(new)
         return ids, types

@@ -95,7 +95,7 @@ py::tuple train(const Pieces& pieces, size_t n_merges, uint64_t min_count, bool 
     check_signals();
     if (progress) (*progress)(done);
   };
-  std::vector<text::Merge> merges;
+  std::vector<text::LearnedMerge> merges;
   {
     py::gil_scoped_release release;
     merges = text::train_bpe(pieces, options, tell);
@@ -106,7 +106,7 @@ py::tuple train(const Pieces& pieces, size_t n_merges, uint64_t min_count, bool 
   auto pair = pairs.mutable_unchecked<2>();
   auto count = counts.mutable_unchecked<1>();
   for (py::ssize_t i = 0; i < n; ++i) {
-    const text::Merge& merge = merges[static_cast<size_t>(i)];
+    const text::LearnedMerge& merge = merges[static_cast<size_t>(i)];
     pair(i, 0) = merge.left;
     pair(i, 1) = merge.right;
     count(i) = merge.count;
@@ -121,10 +121,12 @@ void bind(py::module_& m) {
       .def("items", &items, "(piece, count) of each, in the order of their first occurrence.");
   py::class_<PieceCounter>(m, "PieceCounter",
                            "Counts the pieces of texts, in memory that their number bounds.")
-      .def(py::init([](const std::string& pattern, std::vector<std::string> special_tokens) {
-             return PieceCounter(text::pattern_from_name(pattern), std::move(special_tokens));
+      .def(py::init([](const std::string& pattern, std::vector<std::string> special_tokens,
+                       size_t block) {
+             return PieceCounter(text::pattern_from_name(pattern), std::move(special_tokens),
+                                 block);
            }),
-           py::arg("pattern"), py::arg("special_tokens"))
+           py::arg("pattern"), py::arg("special_tokens"), py::arg("block") = kBlock)
       .def(
           "add_text",
           [](PieceCounter& counter, const py::handle& text) {

@@ -8,11 +8,6 @@
 namespace gu::text {
 namespace {
 
-constexpr uint32_t kEdge = 0xffffffff;    // the slot between two pieces
-constexpr uint32_t kInside = 0xfffffffe;  // a slot that once began a token and is inside one now
-constexpr uint32_t kNone = 0xffffffff;
-constexpr uint64_t kStep = 8;  // by how much the threshold falls when the index is made anew
-
 uint64_t pair_key(uint32_t left, uint32_t right) { return uint64_t{left} << 32 | right; }
 
 uint64_t pair_hash(uint64_t key) {
@@ -20,17 +15,19 @@ uint64_t pair_hash(uint64_t key) {
   return key ^ key >> 29;
 }
 
+constexpr uint32_t kUntracked = 0xffffffff;
+
 // Pair -> index of its record: open addressing with linear probing; nothing is ever removed.
-class PairMap {
+class TrackedPairs {
  public:
   void clear() {
-    slots_.assign(1024, Slot{0, kNone});
+    slots_.assign(1024, Slot{0, kUntracked});
     used_ = 0;
   }
   uint32_t find(uint64_t key) const {
     const size_t mask = slots_.size() - 1;
     for (size_t at = pair_hash(key) & mask;; at = (at + 1) & mask) {
-      if (slots_[at].value == kNone || slots_[at].key == key) return slots_[at].value;
+      if (slots_[at].value == kUntracked || slots_[at].key == key) return slots_[at].value;
     }
   }
   // The value of key, which becomes `value` if it was not there.
@@ -38,7 +35,7 @@ class PairMap {
     if (2 * used_ >= slots_.size()) grow();
     const size_t mask = slots_.size() - 1;
     for (size_t at = pair_hash(key) & mask;; at = (at + 1) & mask) {
-      if (slots_[at].value == kNone) {
+      if (slots_[at].value == kUntracked) {
         slots_[at] = {key, value};
         ++used_;
         return value;
@@ -53,13 +50,13 @@ class PairMap {
     uint32_t value;
   };
   void grow() {
-    std::vector<Slot> old(2 * slots_.size(), Slot{0, kNone});
+    std::vector<Slot> old(2 * slots_.size(), Slot{0, kUntracked});
     old.swap(slots_);
     const size_t mask = slots_.size() - 1;
     for (const Slot& slot : old) {
-      if (slot.value == kNone) continue;
+      if (slot.value == kUntracked) continue;
       size_t at = pair_hash(slot.key) & mask;
-      while (slots_[at].value != kNone) at = (at + 1) & mask;
+      while (slots_[at].value != kUntracked) at = (at + 1) & mask;
       slots_[at] = slot;
     }
   }
@@ -67,12 +64,16 @@ class PairMap {
   size_t used_ = 0;
 };
 
-class Trainer {
+class BpeTrainer {
  public:
-  Trainer(const Pieces& pieces, const TrainOptions& options);
-  std::vector<Merge> run(const std::function<void(size_t)>& progress);
+  BpeTrainer(const Pieces& pieces, const TrainOptions& options);
+  std::vector<LearnedMerge> run(const std::function<void(size_t)>& progress);
 
  private:
+  static constexpr uint32_t kEdge = 0xffffffff;    // the slot between two pieces
+  static constexpr uint32_t kInside = 0xfffffffe;  // a slot inside a token that once began one
+  static constexpr uint64_t kStep = 32;            // by what the threshold is divided
+
   struct Place {
     uint32_t slot;  // where the pair begins
     uint32_t piece;
@@ -94,7 +95,7 @@ class Trainer {
   struct Change {
     uint64_t count = 0;  // of the pair that is gone, and of the new one
     uint32_t places = 0;
-    uint32_t pair = kNone;
+    uint32_t pair = kUntracked;
   };
 
   bool holds(const Place& place, const Pair& pair) const {
@@ -115,7 +116,7 @@ class Trainer {
   std::vector<Place> live_;              // first slot of each piece of more than one token
 
   uint64_t threshold_ = 0;
-  PairMap index_;
+  TrackedPairs index_;
   std::vector<Pair> pairs_;
   std::vector<Place> places_;
   std::vector<Candidate> heap_;
@@ -130,7 +131,7 @@ class Trainer {
   std::vector<uint32_t> lefts_, rights_;
 };
 
-Trainer::Trainer(const Pieces& pieces, const TrainOptions& options)
+BpeTrainer::BpeTrainer(const Pieces& pieces, const TrainOptions& options)
     : options_(options), counts_(pieces.counts) {
   if (pieces.bytes.size() + pieces.size() + 1 >= kInside) {
     fail<ValueError>("[BPETokenizer] distinct pieces must hold less than 4 GiB, but got ",
@@ -153,7 +154,7 @@ Trainer::Trainer(const Pieces& pieces, const TrainOptions& options)
 
 // Indexes every pair that occurs at least `threshold_` times, which is chosen here, below
 // `at_most`.
-void Trainer::make_index(uint64_t at_most) {
+void BpeTrainer::make_index(uint64_t at_most) {
   index_.clear();
   pairs_.clear();
   places_.clear();
@@ -215,7 +216,7 @@ void Trainer::make_index(uint64_t at_most) {
   }
 }
 
-void Trainer::add_candidate(uint32_t index) {
+void BpeTrainer::add_candidate(uint32_t index) {
   Pair& pair = pairs_[index];
   uint64_t order = pair_key(pair.left, pair.right);
   if (options_.tie_break == TieBreak::first_seen) {
@@ -227,7 +228,7 @@ void Trainer::add_candidate(uint32_t index) {
 }
 
 // The pair that is merged next; false where there is none.
-bool Trainer::next_pair(uint32_t& index) {
+bool BpeTrainer::next_pair(uint32_t& index) {
   for (;;) {
     while (!heap_.empty()) {
       const Candidate top = heap_.front();
@@ -250,13 +251,13 @@ bool Trainer::next_pair(uint32_t& index) {
   }
 }
 
-void Trainer::lower(uint32_t left, uint32_t right, uint64_t count) {
+void BpeTrainer::lower(uint32_t left, uint32_t right, uint64_t count) {
   const uint32_t index = index_.find(pair_key(left, right));
-  if (index != kNone) pairs_[index].count -= count;
+  if (index != kUntracked) pairs_[index].count -= count;
 }
 
-uint32_t Trainer::add_pair(uint32_t left, uint32_t right, uint64_t count, size_t places) {
-  if (count < threshold_) return kNone;
+uint32_t BpeTrainer::add_pair(uint32_t left, uint32_t right, uint64_t count, size_t places) {
+  if (count < threshold_) return kUntracked;
   const auto index = static_cast<uint32_t>(pairs_.size());
   index_.insert(pair_key(left, right), index);
   pairs_.push_back({count, places_.size(), places_.size(), left, right});
@@ -265,7 +266,7 @@ uint32_t Trainer::add_pair(uint32_t left, uint32_t right, uint64_t count, size_t
 }
 
 // Replaces every (a, b) by the new token n, from left to right.
-void Trainer::merge(const Pair& pair) {
+void BpeTrainer::merge(const Pair& pair) {
   const uint32_t a = pair.left, b = pair.right, n = static_cast<uint32_t>(sizes_.size());
   const uint32_t size_a = sizes_[a], size = size_a + sizes_[b];
   sizes_.push_back(size);
@@ -319,27 +320,27 @@ void Trainer::merge(const Pair& pair) {
   const uint32_t twice = add_pair(n, n, doubled, doubled_places);
 
   for (const Merged& m : merged_) {
-    if (m.left != kEdge && m.left != n && left_[m.left].pair != kNone) {
+    if (m.left != kEdge && m.left != n && left_[m.left].pair != kUntracked) {
       Pair& p = pairs_[left_[m.left].pair];
       places_[p.end++] = {m.place.slot - sizes_[m.left], m.place.piece};
     }
     if (m.right == kEdge) continue;
     const uint32_t index = m.right == n ? twice : right_[m.right].pair;
-    if (index != kNone) places_[pairs_[index].end++] = m.place;
+    if (index != kUntracked) places_[pairs_[index].end++] = m.place;
   }
   for (const uint32_t left : lefts_) {
-    if (left_[left].pair != kNone) add_candidate(left_[left].pair);
+    if (left_[left].pair != kUntracked) add_candidate(left_[left].pair);
     left_[left] = {};
   }
   for (const uint32_t right : rights_) {
-    if (right_[right].pair != kNone) add_candidate(right_[right].pair);
+    if (right_[right].pair != kUntracked) add_candidate(right_[right].pair);
     right_[right] = {};
   }
-  if (twice != kNone) add_candidate(twice);
+  if (twice != kUntracked) add_candidate(twice);
 }
 
-std::vector<Merge> Trainer::run(const std::function<void(size_t)>& progress) {
-  std::vector<Merge> merges;
+std::vector<LearnedMerge> BpeTrainer::run(const std::function<void(size_t)>& progress) {
+  std::vector<LearnedMerge> merges;
   make_index(std::numeric_limits<uint64_t>::max());
   uint32_t index = 0;
   while (merges.size() < options_.n_merges && next_pair(index)) {
@@ -354,9 +355,9 @@ std::vector<Merge> Trainer::run(const std::function<void(size_t)>& progress) {
 
 }  // namespace
 
-std::vector<Merge> train_bpe(const Pieces& pieces, const TrainOptions& options,
-                             const std::function<void(size_t)>& progress) {
-  return Trainer(pieces, options).run(progress);
+std::vector<LearnedMerge> train_bpe(const Pieces& pieces, const TrainOptions& options,
+                                    const std::function<void(size_t)>& progress) {
+  return BpeTrainer(pieces, options).run(progress);
 }
 
 }  // namespace gu::text

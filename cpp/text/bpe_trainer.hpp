@@ -39,13 +39,13 @@ struct TrainOptions {
   std::array<uint32_t, 256> byte_ids;  // id of each byte, a permutation of 0 to 255
 };
 
-struct Merge {
+struct LearnedMerge {
   uint32_t left, right;  // ids; the k-th merge makes id 256 + k
   uint64_t count;        // how often the pair stood in the text
 };
 
 // `progress` hears the number of merges now and then; what it throws ends the training.
-std::vector<Merge> train_bpe(const Pieces& pieces, const TrainOptions& options,
-                             const std::function<void(size_t)>& progress = {});
+std::vector<LearnedMerge> train_bpe(const Pieces& pieces, const TrainOptions& options,
+                                    const std::function<void(size_t)>& progress = {});
 
 }  // namespace gu::text

@@ -11,16 +11,15 @@
 namespace gu::text {
 namespace {
 
-constexpr size_t kBlock = size_t{4} << 20;   // bytes of text that are counted together
-constexpr size_t kGrain = size_t{64} << 10;  // fewer bytes are not worth another thread
-
-uint64_t load(const uint8_t* p, size_t size) {
+uint64_t load_bytes(const uint8_t* p, size_t size) {
   uint64_t word = 0;
   std::memcpy(&word, p, size);
   return word;
 }
 
-uint32_t hash_of(const uint8_t* p, size_t size) {
+}  // namespace
+
+uint32_t PieceTable::hash_of(const uint8_t* p, size_t size) {
   constexpr uint64_t kMultiplier = 0x9e3779b97f4a7c15;
   uint64_t h = size * kMultiplier;
   const auto mix = [&h](uint64_t word) {
@@ -28,28 +27,28 @@ uint32_t hash_of(const uint8_t* p, size_t size) {
     h ^= h >> 32;
   };
   if (size >= 8) {
-    for (size_t i = 0; i + 8 < size; i += 8) mix(load(p + i, 8));
-    mix(load(p + size - 8, 8));
+    for (size_t i = 0; i + 8 < size; i += 8) mix(load_bytes(p + i, 8));
+    mix(load_bytes(p + size - 8, 8));
   } else if (size >= 4) {
-    mix(load(p, 4) << 32 | load(p + size - 4, 4));
+    mix(load_bytes(p, 4) << 32 | load_bytes(p + size - 4, 4));
   } else if (size > 0) {
     mix(uint64_t{p[0]} << 16 | uint64_t{p[size / 2]} << 8 | p[size - 1]);
   }
   return static_cast<uint32_t>(h ^ h >> 29);
 }
 
-bool equal(const uint8_t* a, const uint8_t* b, size_t size) {
+bool PieceTable::equal(const uint8_t* a, const uint8_t* b, size_t size) {
   if (size >= 8) {
     for (size_t i = 0; i + 8 < size; i += 8) {
-      if (load(a + i, 8) != load(b + i, 8)) return false;
+      if (load_bytes(a + i, 8) != load_bytes(b + i, 8)) return false;
     }
-    return load(a + size - 8, 8) == load(b + size - 8, 8);
+    return load_bytes(a + size - 8, 8) == load_bytes(b + size - 8, 8);
   }
-  if (size >= 4) return load(a, 4) == load(b, 4) && load(a + size - 4, 4) == load(b + size - 4, 4);
+  if (size >= 4)
+    return load_bytes(a, 4) == load_bytes(b, 4) &&
+           load_bytes(a + size - 4, 4) == load_bytes(b + size - 4, 4);
   return size == 0 || (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
 }
-
-}  // namespace
 
 void PieceTable::add(const uint8_t* piece, size_t size, uint64_t count, uint64_t first) {
   if (entries_.size() * 2 >= slots_.size()) grow();
@@ -83,8 +82,11 @@ void PieceTable::grow() {
   }
 }
 
-PieceCounter::PieceCounter(Pattern pattern, std::vector<std::string> special_tokens)
-    : pattern_(pattern), special_tokens_(std::move(special_tokens)), wanted_(kBlock) {
+PieceCounter::PieceCounter(Pattern pattern, std::vector<std::string> special_tokens, size_t block)
+    : pattern_(pattern),
+      special_tokens_(std::move(special_tokens)),
+      block_(std::max<size_t>(block, 1)),
+      wanted_(block_) {
   std::sort(special_tokens_.begin(), special_tokens_.end(),
             [](const auto& a, const auto& b) { return a.size() > b.size(); });
   for (const std::string& token : special_tokens_) {
@@ -166,13 +168,15 @@ void PieceCounter::flush() {
   buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(begin));
   buffer_begin_ += begin;
   // What could not be cut is looked at again when it has doubled: linear in total.
-  wanted_ = std::max(kBlock, 2 * buffer_.size());
+  wanted_ = std::max(block_, 2 * buffer_.size());
 }
 
 void PieceCounter::count(const std::vector<Span>& spans) {
   size_t total = 0;
   for (const Span& span : spans) total += span.end - span.begin;
-  const int parts = std::max(1, split_parts(static_cast<int64_t>(total), kGrain));
+  const size_t grain = block_ / 64 + 1;  // fewer bytes are not worth another thread
+  const int parts =
+      std::max(1, split_parts(static_cast<int64_t>(total), static_cast<int64_t>(grain)));
   if (tables_.size() < static_cast<size_t>(parts)) tables_.resize(static_cast<size_t>(parts));
 
   // About the same number of bytes a part: where a span holds the border, it is cut near it.

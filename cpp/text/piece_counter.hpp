@@ -40,6 +40,8 @@ class PieceTable {
     uint32_t hash;
     uint32_t entry;  // one more than its index; 0 where the slot is free
   };
+  static uint32_t hash_of(const uint8_t* p, size_t size);
+  static bool equal(const uint8_t* a, const uint8_t* b, size_t size);
   void grow();
 
   std::vector<uint8_t> bytes_;
@@ -49,8 +51,10 @@ class PieceTable {
 
 class PieceCounter {
  public:
-  // Special tokens are cut out of the text: they are no pieces and no piece crosses them.
-  PieceCounter(Pattern pattern, std::vector<std::string> special_tokens);
+  // Special tokens are cut out of the text: they are no pieces and no piece crosses them. `block`
+  // is how many bytes of text are counted together, on all threads.
+  PieceCounter(Pattern pattern, std::vector<std::string> special_tokens,
+               size_t block = size_t{4} << 20);
 
   // The next bytes of the current text; returns once what can be counted is counted.
   void add(const uint8_t* data, size_t size);
@@ -83,7 +87,7 @@ class PieceCounter {
 
   std::vector<uint8_t> buffer_;    // text that is not counted yet
   std::vector<size_t> text_ends_;  // ends of the finished texts in it
-  size_t wanted_;                  // the size at which it is looked at
+  size_t block_, wanted_;          // the size at which it is looked at
   uint64_t buffer_begin_ = 0;      // where in all of the text it begins
   uint64_t n_bytes_ = 0;
   std::vector<PieceTable> tables_;  // one a thread

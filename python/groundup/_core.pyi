@@ -835,6 +835,37 @@ class WordPiece:
     def encode_spans(self, text: Any) -> tuple[Any, ...]:
         """Ids, and for each the bytes (begin, end) of the text it stands for."""
 
+class Pieces:
+    """Distinct pieces of a text and how often each occurs."""
+
+    def __init__(self, counted: Sequence[tuple[bytes, _int]]) -> None: ...
+    def __len__(self) -> _int: ...
+    def items(self) -> list[Any]:
+        """(piece, count) of each, in the order of their first occurrence."""
+
+class PieceCounter:
+    """Counts the pieces of texts, in memory that their number bounds."""
+
+    def __init__(self, pattern: _str, special_tokens: Sequence[_str]) -> None: ...
+    def add_block(self, block: bytes) -> None:
+        """Count the next bytes of a text that comes in blocks."""
+
+    def add_piece(self, piece: Any) -> None:
+        """Count a piece that was split elsewhere."""
+
+    def add_text(self, text: Any) -> None:
+        """Count a whole text, str or bytes."""
+
+    def end_text(self) -> None:
+        """The text that came in blocks ends here."""
+
+    def finish(self) -> Pieces:
+        """The pieces; the counter is empty afterwards."""
+
+    @property
+    def n_bytes(self) -> _int:
+        """Bytes of text so far."""
+
 def advance_rng(blocks: _int) -> tuple[_int, _int]:
     """Reserve blocks of the stream: (seed, counter) where they begin."""
 
@@ -909,6 +940,16 @@ def set_num_threads(n: _int) -> None:
 def set_rng_state(seed: _int, counter: _int) -> None: ...
 def split_offsets(pattern: _str, text: Any) -> npt.NDArray[np.int64]:
     """The byte offsets at which a text's pieces begin, and its size."""
+
+def train_bpe(
+    pieces: Pieces,
+    n_merges: _int,
+    min_count: _int,
+    first_seen: _bool,
+    byte_ids: Annotated[Sequence[_int], "FixedSize(256)"],
+    progress: Callable[[_int], None] | None = None,
+) -> tuple[Any, ...]:
+    """Merges as (left, right) ids [n, 2], and how often each pair stood in the text [n]."""
 
 bfloat16: _dtype
 blas: _str

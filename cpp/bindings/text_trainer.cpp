@@ -5,6 +5,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -70,20 +72,20 @@ py::list items(const Pieces& pieces) {
 }
 
 py::tuple train(const Pieces& pieces, size_t n_merges, uint64_t min_count, bool first_seen,
-                const std::array<uint32_t, 256>& byte_ids,
+                const std::vector<uint32_t>& byte_ids,
                 const std::optional<std::function<void(size_t)>>& progress) {
   std::array<bool, 256> seen{};
   for (const uint32_t id : byte_ids) {
-    if (id >= 256 || seen[id]) {
-      fail<ValueError>("[train_bpe] byte_ids must hold each of 0 to 255 once, but got ", id);
-    }
-    seen[id] = true;
+    if (id < 256) seen[id] = true;
+  }
+  if (byte_ids.size() != 256 || std::count(seen.begin(), seen.end(), true) != 256) {
+    fail<ValueError>("[train_bpe] byte_ids must hold each of 0 to 255 once");
   }
   text::TrainOptions options;
   options.n_merges = n_merges;
   options.min_count = std::max<uint64_t>(min_count, 1);
   options.tie_break = first_seen ? text::TieBreak::first_seen : text::TieBreak::smaller_ids;
-  options.byte_ids = byte_ids;
+  std::copy(byte_ids.begin(), byte_ids.end(), options.byte_ids.begin());
 
   using Clock = std::chrono::steady_clock;
   auto told = Clock::now();

@@ -846,7 +846,7 @@ class Pieces:
 class PieceCounter:
     """Counts the pieces of texts, in memory that their number bounds."""
 
-    def __init__(self, pattern: _str, special_tokens: Sequence[_str]) -> None: ...
+    def __init__(self, pattern: _str, special_tokens: Sequence[_str], block: _int = 4194304) -> None: ...
     def add_block(self, block: bytes) -> None:
         """Count the next bytes of a text that comes in blocks."""
 
@@ -946,7 +946,7 @@ def train_bpe(
     n_merges: _int,
     min_count: _int,
     first_seen: _bool,
-    byte_ids: Annotated[Sequence[_int], "FixedSize(256)"],
+    byte_ids: Sequence[_int],
     progress: Callable[[_int], None] | None = None,
 ) -> tuple[Any, ...]:
     """Merges as (left, right) ids [n, 2], and how often each pair stood in the text [n]."""

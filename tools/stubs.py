@@ -243,6 +243,7 @@ def core_stub() -> str:
         body.append(node)
     classes = [n for n in body if not isinstance(n, ast.Expr)]
     text = ast.unparse(ast.fix_missing_locations(ast.Module(classes, type_ignores=[])))
+    text = re.sub(r"Annotated\[ArrayLike, \w+\]", "npt.ArrayLike", text)  # an array that is converted
     text = re.sub(r"(?<!npt\.)NDArray\[(\w+)\]", r"npt.NDArray[np.\1]", text)
     # Comparison is elementwise, as in NumPy, and of either with the other: what object, and mypy, do not like.
     for names, code in (("eq|ne", "override"), ("lt|le|gt|ge", "misc")):

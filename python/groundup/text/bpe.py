@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from groundup import _core
 from groundup.files import write_bytes
-from groundup.text import byte_level, formats
+from groundup.text import bpe_training, byte_level, formats
+from groundup.text.bpe_training import Progress, TieBreak
 from groundup.text.normalize import Normalizer
 from groundup.text.patterns import PATTERNS, RegexSplitter, known_pattern
 from groundup.text.tokenizer import Ids, Offsets, Special, Tokenizer
@@ -361,6 +362,77 @@ class BPETokenizer(Tokenizer):
 
     def _safe_cut(self, text: str | bytes) -> int:
         return self._bpe.safe_cut(text, self._default) if self._plain_is_fast else 0
+
+    # -------------------------------------------------------------------------------------------------- training
+
+    @classmethod
+    def train(
+        cls,
+        texts: str | bytes | Iterable[str | bytes],
+        vocab_size: int,
+        *,
+        pattern: str | Sequence[str] = "gpt2",
+        special_tokens: Iterable[str] = (),
+        min_frequency: int = 0,
+        tie_break: TieBreak = "huggingface",
+        progress: Progress = None,
+    ) -> Self:
+        """Learn a vocabulary: the most frequent pair of neighbouring tokens is merged, again and again.
+
+        Ctrl-C ends it at any time. The result is the same for any number of threads and for any way in which the
+        same texts come.
+
+        Args:
+            texts: a text, or several; an iterator may yield more than fits into memory. No token crosses from one
+                into the next.
+            vocab_size: tokens to have in the end, 256 bytes and special tokens included. There are fewer where the
+                texts hold no more pairs.
+            pattern: how texts are cut into pieces that no token crosses; see the class.
+            special_tokens: tokens that are no text. Where the texts hold one it is cut out.
+            min_frequency: pairs that occur less often are not merged.
+            tie_break: the library whose rule for equally frequent pairs, and so whose merges and ids, come out:
+                ``"huggingface"`` (smallest ids first; special tokens have the first ids) or ``"minbpe"`` (what the
+                texts hold first; special tokens have the last ids).
+            progress: show a bar; by default on a terminal. Or a function of (merges done, merges wanted).
+
+        Raises:
+            ValueError: no text, a size that does not hold bytes and special tokens, special tokens that are there
+                twice, a lone surrogate.
+            TypeError: texts that are neither str nor bytes.
+
+        >>> tokenizer = BPETokenizer.train("low lower lowest", 259, special_tokens=["<end>"])
+        >>> [tokenizer.id_to_token(i) for i in tokenizer.encode("slow")], tokenizer.special_tokens
+        ([b's', b'low'], {'<end>': 0})
+        """
+        plan = bpe_training.Plan(vocab_size, pattern, special_tokens, min_frequency, tie_break)
+        plan.add_texts(texts, progress)
+        return cls._learned(plan, pattern, progress)
+
+    @classmethod
+    def train_from_files(
+        cls,
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        vocab_size: int,
+        *,
+        pattern: str | Sequence[str] = "gpt2",
+        special_tokens: Iterable[str] = (),
+        min_frequency: int = 0,
+        tie_break: TieBreak = "huggingface",
+        progress: Progress = None,
+    ) -> Self:
+        """Learn a vocabulary from files; see `train`. Each is one text, of any bytes, and never in memory as a whole.
+
+        Raises:
+            OSError: a file cannot be read.
+        """
+        plan = bpe_training.Plan(vocab_size, pattern, special_tokens, min_frequency, tie_break)
+        plan.add_files(paths, progress)
+        return cls._learned(plan, pattern, progress)
+
+    @classmethod
+    def _learned(cls, plan: bpe_training.Plan, pattern: str | Sequence[str], progress: Progress) -> Self:
+        learned = plan.learn(progress)
+        return cls(learned.vocab, learned.merges, pattern=pattern, special_tokens=learned.special_tokens)
 
     # ------------------------------------------------------------------------------------------------------- files
 

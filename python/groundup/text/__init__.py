@@ -1,6 +1,6 @@
 """Text: reading files, normalization, and tokenizers that Hugging Face's packages load."""
 
-from groundup.text import normalize
+from groundup.text import normalize, statistics
 from groundup.text.bpe import AddedToken, BPETokenizer
 from groundup.text.char import CharTokenizer
 from groundup.text.files import read_text
@@ -17,4 +17,5 @@ __all__ = [
     "load",
     "normalize",
     "read_text",
+    "statistics",
 ]

@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,9 @@ from groundup.text.bpe_training import Progress, TieBreak
 from groundup.text.normalize import Normalizer
 from groundup.text.patterns import PATTERNS, RegexSplitter, known_pattern
 from groundup.text.tokenizer import Ids, Offsets, Special, Tokenizer
+
+if TYPE_CHECKING:
+    from groundup.text.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -362,6 +366,62 @@ class BPETokenizer(Tokenizer):
 
     def _safe_cut(self, text: str | bytes) -> int:
         return self._bpe.safe_cut(text, self._default) if self._plain_is_fast else 0
+
+    # --------------------------------------------------------------------------------------------------- playground
+
+    def trace(
+        self, text: str | bytes, *, allowed_special: Special = "all", disallowed_special: Special = ()
+    ) -> Trace:
+        """How a text becomes tokens, merge by merge, to print or to display in Jupyter; see `groundup.text.trace`.
+
+        Raises:
+            ValueError: the text is longer than a reader's patience, 4,096 bytes.
+        """
+        from groundup.text import trace
+
+        self.encode(
+            text, allowed_special=allowed_special, disallowed_special=disallowed_special
+        )  # or its error
+        data = self._utf8(text) if isinstance(text, str) else text
+        if len(data) > trace.MOST:
+            raise ValueError(
+                f"[{self._name}] text to trace must hold at most 4,096 bytes, but got {len(data):,}"
+            )
+        if not hasattr(self, "_ranks"):
+            self._ranks = {(a, b): (rank, c) for rank, (a, b, c) in enumerate(self.merges.tolist())}
+            ids = {token: id_ for id_, token in enumerate(self._vocab) if token is not None}
+            self._byte_ids = [ids.get(bytes([byte]), -1) for byte in range(256)]
+        pieces: list[trace.Piece] = []
+        done = 0
+        found = self._finder(allowed_special, disallowed_special).find(data)
+        for begin, end, id_ in [*found, (len(data), len(data), None)]:
+            for piece in self._pieces(data[done:begin]):
+                whole = self._bpe.encode(piece, _NOTHING) if self._whole_pieces else []
+                pieces.append(
+                    trace.trace_piece(
+                        piece, self._byte_ids, self._vocab, self._ranks, whole[0] if len(whole) == 1 else None
+                    )
+                )
+            if id_ is not None:
+                token = self.id_to_token(id_)
+                pieces.append(trace.Piece(data[begin:end], (token,), (), (id_,), special=True))
+            done = end
+        return trace.Trace(tuple(pieces), len(data))
+
+    def _pieces(self, data: bytes) -> list[bytes]:
+        """What is encoded piece by piece: the text after normalization, cut by the pattern."""
+        if not data:
+            return []
+        if self.normalizer is not None:
+            text = self.normalizer.normalize(data.decode("utf-8", "surrogateescape"))
+            data = text.encode("utf-8", "surrogateescape")
+        if self.add_prefix_space and not data.startswith(b" "):
+            data = b" " + data
+        if self._splitter is None:
+            begins = _core.split_offsets(str(self.pattern), data).tolist()
+        else:
+            begins = [0, *self._splitter.ends(data).tolist()]
+        return [data[begin:end] for begin, end in pairwise(begins)]
 
     # -------------------------------------------------------------------------------------------------- training
 

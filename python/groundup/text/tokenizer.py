@@ -14,13 +14,16 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from groundup.data.tokens import token_dtype
 from groundup.files import atomic_write, write_json
+
+if TYPE_CHECKING:
+    from groundup.text.view import TokenView
 
 Ids = npt.NDArray[np.uint32]
 Offsets = npt.NDArray[np.int64]
@@ -340,6 +343,21 @@ class Tokenizer(ABC):
         if array.dtype == np.uint64 and array.max() > np.iinfo(np.int64).max:
             raise ValueError(f"[{self._name}] ids must be of the vocabulary, but got {array.max()}")
         return array.astype(np.int64, copy=False)
+
+    # --------------------------------------------------------------------------------------------------- playground
+
+    def show(
+        self, text: str | bytes, *, allowed_special: Special = "all", disallowed_special: Special = ()
+    ) -> TokenView:
+        """The tokens of a text, to print in a terminal or to display in Jupyter; see `encode` for special tokens."""
+        from groundup.text.view import TokenView
+
+        ids = self.encode(text, allowed_special=allowed_special, disallowed_special=disallowed_special)
+        special = set(self.special_tokens.values())
+        n_bytes = len(text if isinstance(text, bytes) else self._utf8(text))
+        return TokenView(
+            [self.id_to_token(id_) for id_ in ids], ids, [id_ in special for id_ in ids], n_bytes
+        )
 
     # ------------------------------------------------------------------------------------------------------- files
 

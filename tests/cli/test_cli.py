@@ -259,7 +259,7 @@ def test_numpy_backend_follows(text: Path, tmp_path: Path) -> None:
 def test_config_and_help() -> None:
     facts = json.loads(groundup("config", "--json").stdout)
     assert facts["backend"] == "cpp" and facts["isa"] in facts["isa_available"]
-    for command in ("demo", "train", "generate", "bench", "config", "notebooks"):
+    for command in ("demo", "train", "generate", "tokenize", "bench", "config", "notebooks"):
         result = groundup(command, "--help")
         assert result.returncode == 0 and command in result.stdout
     assert groundup("nonsense").returncode == 2

@@ -126,6 +126,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     tokenizer = BPETokenizer.train(PROSE, 300, special_tokens=["<end>"], pattern="cl100k")
     tokenizer.save(tmp_path / "tokenizer.json")
     again = load(tmp_path / "tokenizer.json")
+    assert isinstance(again, BPETokenizer)
     assert again.to_dict() == tokenizer.to_dict()
     assert again.encode(PROSE + "<end>", allowed_special="all")[-1] == 0
 

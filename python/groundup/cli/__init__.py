@@ -1,4 +1,4 @@
-"""The command line: ``groundup demo | train | generate | bench | config | notebooks``.
+"""The command line: ``groundup demo | train | generate | tokenize | bench | config | notebooks``.
 
 Errors of the user's making are one line on standard error and exit code 1; wrong usage is 2; Ctrl-C is 130.
 """
@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "train a small GPT on the prose of your own Python, and see what it learned",
     "train": "train a GPT on a text file",
     "generate": "let a trained model write",
+    "tokenize": "learn a vocabulary from text, turn text into tokens, look at them",
     "bench": "measure every op against the NumPy that explains it",
     "config": "show what this installation runs on",
     "notebooks": "copy the pages of this version into a folder",

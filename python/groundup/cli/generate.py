@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from groundup import lm
-from groundup.text import CharTokenizer
+from groundup.cli.train import encode
+from groundup.text import load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,13 +34,13 @@ def write(folder: Path, prompt: str, max_tokens: int, **options: float | None) -
     if not folder.is_dir():
         raise FileNotFoundError(f"[generate] {folder} is no folder; train a model with: groundup train")
     model = lm.GPT.from_pretrained(folder)
-    tokenizer = CharTokenizer.load(folder / "tokenizer.json")
+    tokenizer = load(folder / "tokenizer.json")
     if tokenizer.vocab_size != model.config.vocab_size:
         raise ValueError(
             f"[generate] {folder}: tokenizer.json and config.json must agree on the vocabulary, but got "
             f"{tokenizer.vocab_size} and {model.config.vocab_size} tokens"
         )
-    ids = model.generate(tokenizer.encode(prompt), max_tokens, **options)  # type: ignore[arg-type]
+    ids = model.generate(encode(tokenizer, prompt), max_tokens, **options)  # type: ignore[arg-type]
     return tokenizer.decode(ids)
 
 

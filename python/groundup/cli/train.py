@@ -6,8 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from groundup import lm
-from groundup.text import CharTokenizer, read_text
+from groundup.text import BPETokenizer, CharTokenizer, Tokenizer, load, read_text
 
 #: The command's names of what GPTConfig and TrainConfig call otherwise, with the defaults for a laptop.
 MODEL = {
@@ -20,6 +23,8 @@ TRAIN = {
     "batch": 12, "steps": 2000, "lr": 1e-3, "warmup": 100, "weight_decay": 0.1, "accumulate": 1, "seed": 0,
     "eval_every": 250, "save_every": 500,
 }  # fmt: skip
+
+VOCAB = 2048
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="the run's folder; a model folder, too"
     )
+    parser.add_argument(
+        "--tokenizer",
+        metavar="KIND",
+        help="char: a token a character; bpe: learn tokens of several characters from the training part; or the "
+        "file or folder of a tokenizer (default: char)",
+    )
+    number("vocab", int, VOCAB, "tokens that bpe learns, the 256 bytes included")
     number("layers", int, MODEL["layers"][1], "transformer blocks")
     number("heads", int, MODEL["heads"][1], "attention heads; must divide --channels")
     number("channels", int, MODEL["channels"][1], "width of the model")
@@ -96,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
     if context < 1:
         raise ValueError(f"[train] context must be at least 1, but got {context}")
     train_text, val_text = split_text(text, val_fraction, context)
-    tokenizer = CharTokenizer.train(text)
+    resumed = args.out if before else None
+    tokenizer = make_tokenizer(args.tokenizer, args.vocab, text, train_text, resumed)
     model_config = lm.GPTConfig(
         vocab_size=tokenizer.vocab_size,
         n_positions=context,
@@ -113,8 +126,44 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def make_tokenizer(
+    kind: str | None, vocab: int | None, text: str, train_text: str, resumed: Path | None = None
+) -> Tokenizer | CharTokenizer:
+    """The tokenizer that was asked for; what is not given is that of the run in ``resumed``."""
+    if kind is None and resumed is not None:
+        before = load(resumed / "tokenizer.json")
+        if isinstance(before, CharTokenizer):
+            kind = "char"
+        elif vocab in (None, before.vocab_size):
+            return before
+        else:
+            kind = "bpe"
+    if kind in (None, "char"):
+        if vocab is not None:
+            raise ValueError(
+                "[train] --vocab is for --tokenizer bpe; characters are as many as the text holds"
+            )
+        return CharTokenizer.train(text)
+    if kind == "bpe":
+        # Not from the validation part: its words would come out as fewer tokens than unseen text has.
+        return BPETokenizer.train(train_text, VOCAB if vocab is None else vocab)
+    if vocab is not None:
+        raise ValueError(f"[train] --vocab is for --tokenizer bpe; {kind} brings its own")
+    assert kind is not None
+    if not Path(kind).exists():
+        raise ValueError(f"[train] --tokenizer must be char, bpe, or a file or folder, but got {kind!r}")
+    return load(kind)
+
+
+def encode(tokenizer: Tokenizer | CharTokenizer, text: str) -> npt.NDArray[Any]:
+    """All of a text as ids; nothing in it is special."""
+    if isinstance(tokenizer, CharTokenizer):
+        return np.asarray(tokenizer.encode(text))
+    return tokenizer.encode_to_numpy(text, disallowed_special=())
+
+
 def train(
-    folder: Path, tokenizer: CharTokenizer, train_text: str, val_text: str, model_config: lm.GPTConfig,
+    folder: Path, tokenizer: Tokenizer | CharTokenizer, train_text: str, val_text: str, model_config: lm.GPTConfig,
     train_config: lm.TrainConfig, resume: bool = False, overwrite: bool = False,
 ) -> float:  # fmt: skip
     """Make, train and report a model; its validation loss in nats a token."""
@@ -122,14 +171,20 @@ def train(
 
     gu.manual_seed(train_config.seed)
     model = lm.GPT(model_config)
-    train_ids, val_ids = tokenizer.encode(train_text), tokenizer.encode(val_text)
+    train_ids, val_ids = encode(tokenizer, train_text), encode(tokenizer, val_text)
+    for name, ids in (("training", train_ids), ("validation", val_ids)):
+        if len(ids) <= model_config.n_positions:
+            raise ValueError(
+                f"[train] the {name} part must be longer than the context {model_config.n_positions}, but has "
+                f"{len(ids)} tokens"
+            )
     trainer = lm.Trainer(
         model, train_ids, val_ids, folder, train_config, tokenizer, resume=resume, overwrite=overwrite
     )
     tokens = train_config.batch * train_config.accumulate * model_config.n_positions
     print(
         f"{model.num_parameters():,} parameters, {len(train_text):,} characters to learn, {tokens:,} tokens a step, "
-        f"{gu.num_threads()} threads, backend {gu.config()['backend']}",
+        f"vocabulary {tokenizer.vocab_size:,}, {gu.num_threads()} threads, backend {gu.config()['backend']}",
         flush=True,
     )
     if trainer.step:
@@ -142,7 +197,9 @@ def train(
 
     records = trainer.run(report)
     nats = float(records[-1]["val_loss"])
-    bits = lm.bits_per_byte(nats, tokens=len(val_ids) - 1, n_bytes=len(val_text.encode("utf-8")))
+    # The first token is read, not predicted.
+    n_bytes = len(val_text.encode("utf-8")) - len(tokenizer.decode(val_ids[:1]).encode("utf-8"))
+    bits = lm.bits_per_byte(nats, tokens=len(val_ids) - 1, n_bytes=n_bytes)
     print(
         f"validation: {nats:.4f} nats a token, perplexity {lm.perplexity(nats):.2f}, {bits:.3f} bits a byte"
     )

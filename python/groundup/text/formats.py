@@ -21,6 +21,7 @@ from groundup.text import byte_level, normalize
 from groundup.text.patterns import PATTERNS
 
 if TYPE_CHECKING:
+    from groundup.text.char import CharTokenizer
     from groundup.text.tokenizer import Tokenizer
 
 #: JSON values a tokenizer file may hold: ids and merges of a vocabulary of a million tokens.
@@ -314,9 +315,10 @@ def _pre_tokenizer(content: object, fail: Any) -> tuple[list[str], bool]:
 # -------------------------------------------------------------------------------------------------------- load
 
 
-def load(path: str | os.PathLike[str]) -> Tokenizer:
+def load(path: str | os.PathLike[str]) -> Tokenizer | CharTokenizer:
     """A tokenizer from a file or a folder of any of the formats.
 
+    A file is a ``tokenizer.json``, a ``.tiktoken``, or BERT's ``vocab.txt``.
     A folder may hold ``tokenizer.json``, a ``.tiktoken`` file, or ``vocab.json``/``encoder.json`` with
     ``merges.txt``/``vocab.bpe``.
 
@@ -341,4 +343,16 @@ def load(path: str | os.PathLike[str]) -> Tokenizer:
         )
     if path.suffix == ".tiktoken":
         return BPETokenizer.from_tiktoken(path)
-    return BPETokenizer.from_file(path)
+    from groundup.text.char import CharTokenizer
+    from groundup.text.wordpiece import WordPieceTokenizer
+
+    if path.suffix == ".txt":
+        return WordPieceTokenizer.from_vocab(path)
+    content = read_json(path, max_values=_MAX_VALUES)
+    model = content.get("model") if isinstance(content, dict) else None
+    kind = model.get("type", "BPE") if isinstance(model, dict) else None
+    if kind == "WordPiece":
+        return WordPieceTokenizer.from_file(path)
+    if kind == "WordLevel":
+        return CharTokenizer.load(path)
+    return BPETokenizer.from_file(path)  # or its error

@@ -4,6 +4,7 @@
 #   make test         the test suite            (one test: make test ARGS="tests/lm/test_ngram.py -k sums")
 #   make test-cpp     the C++ tests: what Python cannot reach, and the thread pool under ThreadSanitizer
 #   make test-peers   the tests against PyTorch, transformers, tokenizers, SciPy, scikit-learn …
+#   make test-levels  the test suite at the micro-architecture levels below this machine's own
 #   make sanitize     the test suite under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make lint         ruff and clang-format, checking only        (make format: mend what they find)
 #   make types        mypy --strict
@@ -30,7 +31,7 @@ CXX_FILES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'tests/*.cpp' 'tests/*.
 
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-cpp test-peers sanitize lint format types stubs check-stubs bench bench-peers build clean
+.PHONY: help demo test test-cpp test-peers test-levels sanitize lint format types stubs check-stubs bench bench-peers build clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -122,19 +123,29 @@ $(VENV)/.peers: $(VENV)/.dev requirements-peers.txt
 	cp requirements-peers.txt $(VENV)/requirements-peers.done
 	touch $@
 
-# ------------------------------------------------------------------------------------------------- sanitizers
+# --------------------------------------------------------------------------------------- levels and sanitizers
 
-# Its own environment and build folder, so that the ordinary build stays as it is.
+# Each has its own environment and build folder, so that the ordinary build stays as it is.
+LEVELS := .venv-levels
 SANITIZE := .venv-sanitize
 RUNTIMES = $(shell $${CXX:-c++} -print-file-name=libasan.so):$(shell $${CXX:-c++} -print-file-name=libstdc++.so)
 
-$(SANITIZE)/.built: $(SANITIZE)/.requirements $(CORE)
-	PATH="$(abspath $(SANITIZE)/bin):$$PATH" $(SANITIZE)/bin/python -m pip --disable-pip-version-check install -q \
-	  --no-build-isolation --no-deps -e . \
-	  -C build-dir=build/sanitize -C cmake.build-type=RelWithDebInfo \
-	  -C cmake.define.GROUNDUP_SANITIZE=address,undefined
-	$(SANITIZE)/bin/python -m pip --disable-pip-version-check install -q pytest hypothesis
+$(LEVELS)/.built: BUILD := -C build-dir=build/levels \
+  -C cmake.define.GROUNDUP_LEVELS="$(if $(filter x86_64,$(shell uname -m)),v2;v3,base)"
+$(SANITIZE)/.built: BUILD := -C build-dir=build/sanitize -C cmake.build-type=RelWithDebInfo \
+  -C cmake.define.GROUNDUP_SANITIZE=address,undefined
+
+$(LEVELS)/.built $(SANITIZE)/.built: %/.built: %/.requirements $(CORE)
+	PATH="$(abspath $*/bin):$$PATH" $*/bin/python -m pip --disable-pip-version-check install -q \
+	  --no-build-isolation --no-deps -e . $(BUILD)
+	$*/bin/python -m pip --disable-pip-version-check install -q pytest hypothesis
 	touch $@
+
+# The command line's own tests know nothing of levels.
+test-levels: $(LEVELS)/.built
+	for level in $$($(LEVELS)/bin/python -c 'import groundup as gu; print(*gu.config()["isa_available"])'); do \
+	  GROUNDUP_ISA=$$level $(LEVELS)/bin/python -m pytest -q --ignore=tests/peers --ignore=tests/cli $(ARGS); \
+	done
 
 # libstdc++ is preloaded as well, or the first C++ exception aborts; Python itself leaks on purpose; tests ask for
 # more memory than there is. Only Python's own output is captured, so that a report of the sanitizer shows.

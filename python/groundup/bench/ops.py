@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,11 +56,16 @@ def cost(spec: Spec, call: Sample, result: Any) -> Cost:
     return Cost(float(sum(a.size for a in arrays)), moved + sum(a.nbytes for a in arrays))
 
 
-def measure(spec: Spec, machine: limits.Limits, pairs: int = 7, at_least: float = 0.01) -> Row:
-    """Time one op on its bench sample, or on its first one."""
+def bench_sample(spec: Spec) -> Sample:
+    """What an op is measured on, in float32: its bench sample, or its first one."""
     rng = np.random.default_rng(0)
     call = spec.bench(rng) if spec.bench is not None else next(iter(spec.samples(rng)))
-    call = Sample(tuple(map(_cast, call.args)), {k: _cast(v) for k, v in call.kwargs.items()})
+    return Sample(tuple(map(_cast, call.args)), {k: _cast(v) for k, v in call.kwargs.items()})
+
+
+def prepare(spec: Spec) -> tuple[Callable[[], Any], Callable[[], Any], Cost]:
+    """The compiled op and its reference as functions to time, and the work they do."""
+    call = bench_sample(spec)
 
     def tensors(value: Any) -> Any:
         if isinstance(value, list) and value and isinstance(value[0], np.ndarray):
@@ -70,18 +75,23 @@ def measure(spec: Spec, machine: limits.Limits, pairs: int = 7, at_least: float 
     op = gu.ops.get(spec.name)
     args, kwargs = [tensors(a) for a in call.args], {k: tensors(v) for k, v in call.kwargs.items()}
     cpp = functools.partial(op, *args, **kwargs)
+    if op.compiled is not None:
+        _, values = op.compiled.bind(*call.args, **call.kwargs)
+        reference = functools.partial(spec.forward, *values)
+    else:
+        reference = functools.partial(spec.forward, *call.args, **call.kwargs)
     with gu.no_grad():
-        if op.compiled is not None:
-            _, values = op.compiled.bind(*call.args, **call.kwargs)
-            reference = functools.partial(spec.forward, *values)
-        else:
-            reference = functools.partial(spec.forward, *call.args, **call.kwargs)
-        with np.errstate(all="ignore"):
-            timed = timing.alternate(cpp, reference, pairs, at_least)
-        work = cost(spec, call, cpp())
+        return cpp, reference, cost(spec, call, cpp())
+
+
+def measure(spec: Spec, machine: limits.Limits, pairs: int = 7, at_least: float = 0.01) -> Row:
+    """Time one op on its bench sample, or on its first one."""
+    cpp, reference, work = prepare(spec)
+    with gu.no_grad(), np.errstate(all="ignore"):
+        timed = timing.alternate(cpp, reference, pairs, at_least)
     return Row(
         spec.name,
-        _shapes(call),
+        _shapes(bench_sample(spec)),
         timed.theirs * 1e3,
         timed.ours * 1e3,
         timed.ratio,

@@ -107,6 +107,7 @@ class Worker:
     ) -> None:
         cast(IO[str], self.process.stdin).close()
         self.process.wait(timeout=60)
+        cast(IO[str], self.process.stdout).close()
 
 
 def run(target: Target, pairs: int = 15, threads: int = 2, machine: limits.Limits | None = None) -> Result:
@@ -187,15 +188,16 @@ def records(results: list[Result]) -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> str:
     """Records as a Markdown table."""
     lines = [
-        "| job | floor | goal | measured (95 %) | ours | theirs | of the matmul peak |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| job | floor | goal | measured (95 %) | ours | theirs | of the matmul peak | memory, ours / theirs |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for r in rows:
         share = "" if r["peak_share"] is None else f"{r['peak_share']:.0%}"
         lines.append(
             f"| {r['title']} | {r['floor']:g}× | {r['goal']:g}× | "
             f"**{r['ratio']:.2f}×** ({r['low']:.2f}–{r['high']:.2f}) | "
-            f"{_time(r['ours_ms'])} | {_time(r['theirs_ms'])} | {share} |"
+            f"{_time(r['ours_ms'])} | {_time(r['theirs_ms'])} | {share} | "
+            f"{r['ours_mb']:.0f} / {r['theirs_mb']:.0f} MB |"
         )
     return "\n".join(lines)
 

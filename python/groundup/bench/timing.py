@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,18 @@ def compare(ours: Sequence[float], theirs: Sequence[float], resamples: int = 200
     if a.shape != b.shape or a.size == 0:
         raise ValueError(f"[bench] both sides need the same number of runs, but got {a.size} and {b.size}")
     ratios = b / a
-    picks = np.random.default_rng(0).integers(0, ratios.size, (resamples, ratios.size))
-    low, high = np.percentile(np.median(ratios[picks], axis=1), [2.5, 97.5])
+    low, high = interval(ratios, resamples)
     return Comparison(
-        float(np.median(a)),
-        float(np.median(b)),
-        float(np.median(ratios)),
-        float(low),
-        float(high),
-        int(ratios.size),
+        float(np.median(a)), float(np.median(b)), float(np.median(ratios)), low, high, int(ratios.size)
     )
+
+
+def interval(values: npt.ArrayLike, resamples: int = 2000) -> tuple[float, float]:
+    """The bootstrap 95 % interval of a median."""
+    x = np.asarray(values, float)
+    picks = np.random.default_rng(0).integers(0, x.size, (resamples, x.size))
+    low, high = np.percentile(np.median(x[picks], axis=1), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def seconds(run: Callable[[], object]) -> float:

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     import groundup as gu
-    from groundup.bench import limits, peers
+    from groundup.bench import alone, limits, peers
     from groundup.bench import ops as bench_ops
 
     if args.pairs < 1:
@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         f"this machine, {args.threads} threads: {machine.bytes_per_second / 1e9:.1f} GB/s to memory, "
         f"{machine.flops_per_second / 1e9:.0f} GF/s in matrix products\n"
     )
+    more = {}
     if args.peers:
         chosen = [t for t in peers.TARGETS if all(name in t.title for name in args.names)]
         if not chosen:
@@ -48,6 +49,9 @@ def run(args: argparse.Namespace) -> int:
             results.append(result)
         rows = peers.records(results)
         print(peers.table(rows))
+        if not args.names:
+            more["alone"] = alone.records(alone.run(machine, args.pairs))
+            print(f"\n{alone.table(more['alone'])}")
     else:
         found = bench_ops.run(args.names or None, args.pairs)
         rows = bench_ops.records(found)
@@ -55,6 +59,6 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None:
         about = {"machine": peers.machine_facts(), "threads": args.threads, "when": time.strftime("%Y-%m-%d")}
         write_json(args.json, {**about, "gb_per_s": machine.bytes_per_second / 1e9,
-                               "gf_per_s": machine.flops_per_second / 1e9, "results": rows})  # fmt: skip
+                               "gf_per_s": machine.flops_per_second / 1e9, "results": rows, **more})  # fmt: skip
         print(f"\nwritten to {args.json}")
     return 0

@@ -38,6 +38,7 @@ from groundup.files import JsonlWriter, parse_json, read_jsonl, remove_partials
 from groundup.lm.gpt import GPT
 
 STATE_FILE = "training.safetensors"
+MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 
 @dataclass(frozen=True)
@@ -102,15 +103,16 @@ class Trainer:
     Args:
         model: what is trained.
         train_ids, val_ids: token ids.
-        folder: made if it does not exist; it must not hold a run unless ``resume`` or ``overwrite``.
+        folder: made if it does not exist; it must not hold a run unless ``resume`` or ``overwrite``, nor anybody
+            else's model unless ``overwrite``.
         tokenizer: saved beside the model.
         context: tokens of a window; the model's n_positions if not given.
         resume: continue the run in ``folder`` from its last checkpoint.
-        overwrite: begin anew although ``folder`` holds a run.
+        overwrite: begin anew although ``folder`` holds a run or a model.
 
     Raises:
-        FileExistsError: ``folder`` holds a run.
-        FileNotFoundError: there is nothing to resume.
+        FileExistsError: ``folder`` holds a run or a model.
+        FileNotFoundError: the folder to resume does not exist.
         ValueError: a text shorter than the context, ids outside the vocabulary, a checkpoint of another run.
     """
 
@@ -175,6 +177,11 @@ class Trainer:
             ) as bar:
                 while self.step < config.steps:
                     record = self._train_step()
+                    if not math.isfinite(record["loss"]):
+                        raise ValueError(
+                            f"[train] the loss must be finite, but got {record['loss']} at step {self.step}: "
+                            "lower --lr, or run under gu.anomaly() to see where it began"
+                        )
                     last = self.step == config.steps
                     if last or self.step % config.eval_every == 0:
                         record["val_loss"] = self.evaluate(None if last else config.eval_windows)
@@ -183,11 +190,6 @@ class Trainer:
                     bar.set_postfix(loss=f"{record['loss']:.3f}", refresh=False)
                     if on_step is not None:
                         on_step(record)
-                    if not math.isfinite(record["loss"]):
-                        raise ValueError(
-                            f"[train] the loss must be finite, but got {record['loss']} at step {self.step}: "
-                            "lower --lr, or run under gu.anomaly() to see where it began"
-                        )
                     if last or stopped() or self.step % config.save_every == 0:
                         log.sync()
                         self.save()
@@ -238,21 +240,25 @@ class Trainer:
 
     def _prepare(self, resume: bool, overwrite: bool) -> None:
         state, log = self.folder / STATE_FILE, self.folder / "metrics.jsonl"
-        if resume:
-            if not state.exists():
-                # Killed before the first checkpoint: the run begins anew and gives the same losses.
-                if not log.exists():
-                    raise FileNotFoundError(f"[train] nothing to resume: {self.folder} holds no run")
-            else:
-                self._load(state)
-        elif (state.exists() or log.exists()) and not overwrite:
+        begun = state.exists() or log.exists()
+        foreign = [] if begun else [name for name in MODEL_FILES if (self.folder / name).exists()]
+        if foreign and not overwrite:
+            raise FileExistsError(
+                f"[train] {self.folder} holds {foreign[0]} of no run; pass --overwrite to replace it"
+            )
+        if begun and not (resume or overwrite):
             raise FileExistsError(f"[train] {self.folder} already holds a run; pass --resume or --overwrite")
+        if resume and not self.folder.exists():
+            raise FileNotFoundError(f"[train] nothing to resume: {self.folder} does not exist")
+        if resume and state.exists():
+            self._load(state)
+        # Otherwise a run that was killed before its first checkpoint begins anew, and gives the same losses.
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_partials(self.folder)
         if self.step == 0:
             gu.manual_seed(self.config.seed)  # dropout's stream; the model is already initialised
             state.unlink(missing_ok=True)
-            log.unlink(missing_ok=True)
+            log.write_bytes(b"")  # from here on this folder holds a run
             self._save_model()
 
     def _describe(self) -> dict[str, Any]:

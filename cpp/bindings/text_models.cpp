@@ -6,8 +6,11 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -16,6 +19,8 @@
 #include "core/errors.hpp"
 #include "core/threads.hpp"
 #include "text/bert.hpp"
+#include "text/unigram.hpp"
+#include "text/unigram_trainer.hpp"
 #include "text/wordpiece.hpp"
 
 namespace py = pybind11;
@@ -184,6 +189,52 @@ void bind(py::module_& m) {
                 py::arg("handle_chinese_chars"), py::arg("strip_accents"), py::arg("lowercase"),
                 py::arg("split_punctuation"));
   bind_encoders(wordpiece, "WordPieceTokenizer");
+
+  py::class_<text::Unigram> unigram(m, "Unigram");
+  unigram.def(
+      py::init([](const std::vector<std::tuple<std::string, double, uint32_t>>& pieces,
+                  double unknown_score, std::optional<uint32_t> unknown_id,
+                  const std::vector<std::optional<uint32_t>>& byte_ids, bool split) {
+        std::vector<text::Piece> list;
+        for (const auto& [piece, score, id] : pieces) list.push_back({piece, score, id});
+        std::optional<std::array<uint32_t, 256>> bytes;
+        if (!byte_ids.empty()) {
+          bytes.emplace();
+          for (std::size_t i = 0; i < 256; ++i)
+            (*bytes)[i] = byte_ids.at(i).value_or(text::Trie::kNone);
+        }
+        return std::make_unique<text::Unigram>(list, unknown_score, unknown_id, bytes, split);
+      }),
+      py::arg("pieces"), py::arg("unknown_score"), py::arg("unknown_id"), py::arg("byte_ids"),
+      py::arg("split"));
+  bind_encoders(unigram, "UnigramTokenizer");
+
+  using text::UnigramTrainer;
+  const py::call_guard<py::gil_scoped_release> release;
+  py::class_<UnigramTrainer>(m, "UnigramTrainer")
+      .def(py::init([](std::vector<std::pair<std::string, int64_t>> words, uint32_t longest,
+                       std::size_t seed) {
+             std::size_t bytes = 0;
+             for (const auto& [word, count] : words) bytes += word.size();
+             if (bytes >= 0xFFFFFFFF) {
+               fail<ValueError>(
+                   "[UnigramTokenizer] distinct words must have less than 4 GiB, but got ", bytes,
+                   " bytes");
+             }
+             py::gil_scoped_release release;
+             return std::make_unique<UnigramTrainer>(std::move(words),
+                                                     text::UnigramTrainerOptions{longest, seed});
+           }),
+           py::arg("words"), py::arg("longest"), py::arg("seed"))
+      .def("__len__", &UnigramTrainer::size)
+      .def("characters", &UnigramTrainer::characters, "Pieces of one character.")
+      .def("step", &UnigramTrainer::step, py::arg("least"), release,
+           "Expectation-maximization; the log likelihood before it.")
+      .def("prune", &UnigramTrainer::prune, py::arg("target"), release,
+           "Keep the pieces that the likelihood needs most.")
+      .def("finish", &UnigramTrainer::finish, py::arg("target"), release,
+           "Keep the characters and the best-scored others.")
+      .def("pieces", &UnigramTrainer::pieces, "Pieces and log probabilities, best first.");
 }
 
 const Binder binder(&bind);

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <span>
 
 #include "core/errors.hpp"
+#include "text/chunk_cache.hpp"
 #include "text/unicode.hpp"
 #include "text/utf8.hpp"
 
@@ -21,70 +21,39 @@ struct WordPieceScratch {
 WordPiece::WordPiece(const std::vector<std::pair<std::string, uint32_t>>& vocabulary,
                      uint32_t unknown_id, WordPieceOptions options)
     : options_(std::move(options)), unknown_id_(unknown_id) {
-  std::size_t nodes = 1;
-  for (const auto& [token, id] : vocabulary) nodes += token.size();
-  edges_.assign(std::bit_ceil(2 * nodes), Edge{0, kNone, 0});
-  token_.assign(1, kNone);
+  std::size_t bytes = 0;
+  for (const auto& [token, id] : vocabulary) bytes += token.size();
+  trie_ = Trie(bytes);
   for (const auto& [token, id] : vocabulary) {
-    uint32_t node = 0;
-    for (char byte : token) node = add_child(node, static_cast<uint8_t>(byte));
-    if (node == 0) continue;  // an empty token never matches
-    if (token_[node] != kNone) {
+    if (!token.empty() && !trie_.add(token, id)) {
       fail<ValueError>("[WordPiece] tokens must be unique, but got '", token, "' twice");
     }
-    token_[node] = id;
   }
-  inside_ = 0;
-  for (char byte : options_.prefix) {
-    if (inside_ != kNone) inside_ = child(inside_, static_cast<uint8_t>(byte));
-  }
+  inside_ = trie_.find(options_.prefix);
 }
 
 WordPiece::~WordPiece() = default;
-
-std::size_t WordPiece::slot(uint32_t node, uint8_t byte) const {
-  const uint64_t key = (static_cast<uint64_t>(node) << 8 | byte) * 0x9E3779B97F4A7C15;
-  const std::size_t mask = edges_.size() - 1;
-  std::size_t i = (key >> 32) & mask;
-  while (edges_[i].child != kNone && (edges_[i].node != node || edges_[i].byte != byte)) {
-    i = (i + 1) & mask;
-  }
-  return i;
-}
-
-uint32_t WordPiece::child(uint32_t node, uint8_t byte) const {
-  return edges_[slot(node, byte)].child;
-}
-
-uint32_t WordPiece::add_child(uint32_t node, uint8_t byte) {
-  Edge& edge = edges_[slot(node, byte)];
-  if (edge.child == kNone) {
-    edge = {node, static_cast<uint32_t>(token_.size()), byte};
-    token_.push_back(kNone);
-  }
-  return edge.child;
-}
 
 void WordPiece::encode_word(const Char* word, std::size_t chars, std::string& bytes,
                             std::vector<TokenSpan>& tokens) const {
   const std::size_t before = tokens.size();
   bool known = chars <= options_.max_chars_per_word;
   for (std::size_t i = 0; known && i < chars;) {
-    uint32_t node = i == 0 ? 0 : inside_, best = kNone;
+    uint32_t node = i == 0 ? Trie::kRoot : inside_, best = Trie::kNone;
     std::size_t best_end = i;
-    for (std::size_t j = i; node != kNone && j < chars; ++j) {
+    for (std::size_t j = i; node != Trie::kNone && j < chars; ++j) {
       bytes.clear();
       append_utf8(bytes, word[j].point);
       for (char byte : bytes) {
-        node = child(node, static_cast<uint8_t>(byte));
-        if (node == kNone) break;
+        node = trie_.child(node, static_cast<uint8_t>(byte));
+        if (node == Trie::kNone) break;
       }
-      if (node != kNone && token_[node] != kNone) {
-        best = token_[node];
+      if (node != Trie::kNone && trie_.value(node) != Trie::kNone) {
+        best = trie_.value(node);
         best_end = j + 1;
       }
     }
-    known = best != kNone;
+    known = best != Trie::kNone;
     if (!known) break;
     // Reordered marks may come from before what precedes them.
     uint32_t begin = word[i].begin, end = word[i].end;
@@ -130,19 +99,6 @@ void WordPiece::encode_chunk(const uint8_t* text, std::size_t size,
   }
 }
 
-std::unique_ptr<WordPieceScratch> WordPiece::take_scratch() const {
-  std::lock_guard lock(mutex_);
-  if (scratch_.empty()) return std::make_unique<WordPieceScratch>();
-  std::unique_ptr<WordPieceScratch> scratch = std::move(scratch_.back());
-  scratch_.pop_back();
-  return scratch;
-}
-
-void WordPiece::give_back(std::unique_ptr<WordPieceScratch> scratch) const {
-  std::lock_guard lock(mutex_);
-  scratch_.push_back(std::move(scratch));
-}
-
 namespace {
 
 constexpr uint8_t kBlank = 1, kAsciiPunctuation = 2;
@@ -177,7 +133,7 @@ std::size_t WordPiece::chunk_end(const uint8_t* text, std::size_t at, std::size_
 }
 
 void WordPiece::encode(const uint8_t* text, std::size_t size, std::vector<uint32_t>& ids) const {
-  std::unique_ptr<WordPieceScratch> scratch = take_scratch();
+  const ScratchPool<WordPieceScratch>::Lease scratch(pool_);
   for (std::size_t at = 0; at < size;) {
     if (kAsciiKind[text[at]] == kBlank) {
       ++at;
@@ -195,15 +151,13 @@ void WordPiece::encode(const uint8_t* text, std::size_t size, std::vector<uint32
     }
     at = end;
   }
-  give_back(std::move(scratch));
 }
 
 void WordPiece::encode_spans(const uint8_t* text, std::size_t size,
                              std::vector<TokenSpan>& tokens) const {
-  std::unique_ptr<WordPieceScratch> scratch = take_scratch();
+  const ScratchPool<WordPieceScratch>::Lease scratch(pool_);
   encode_chunk(text, size, *scratch);
   tokens.insert(tokens.end(), scratch->tokens.begin(), scratch->tokens.end());
-  give_back(std::move(scratch));
 }
 
 }  // namespace gu::text

@@ -6,6 +6,7 @@ from groundup.text.char import CharTokenizer
 from groundup.text.files import read_text
 from groundup.text.formats import load
 from groundup.text.tokenizer import Tokenizer
+from groundup.text.unigram import UnigramTokenizer
 from groundup.text.wordpiece import WordPieceTokenizer
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "BPETokenizer",
     "CharTokenizer",
     "Tokenizer",
+    "UnigramTokenizer",
     "WordPieceTokenizer",
     "load",
     "normalize",

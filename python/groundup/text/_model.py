@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 import groundup
+from groundup.text import _templates as templates
+from groundup.text._templates import Template
 from groundup.text.normalize import Normalizer
 from groundup.text.tokenizer import Ids, Offsets, Special, Tokenizer
 
@@ -38,18 +40,30 @@ class Part(NamedTuple):
 
 
 def byte_starts(text: str) -> npt.NDArray[np.int64]:
-    """The byte at which each character begins in UTF-8, and the number of bytes: N+1 numbers."""
-    data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
-    return np.append(np.flatnonzero((data & 0xC0) != 0x80), len(data)).astype(np.int64)
+    """The byte at which each character begins in UTF-8, and the number of bytes: N+1 numbers.
+
+    A lone surrogate is one byte, as ``surrogateescape`` has it.
+    """
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    escaped = (points >= 0xD800) & (points < 0xE000)
+    widths = (
+        1 + (points >= 0x80).astype(np.int64) + ((points >= 0x800) & ~escaped) + (points >= 0x10000) - escaped
+    )
+    return np.concatenate([[0], np.cumsum(widths)])
 
 
 class ModelTokenizer(Tokenizer):
     """A tokenizer over a compiled model.
 
-    A subclass sets ``_model``, ``_vocab``, ``special_tokens``, and ``_normalizer`` where the model does not normalize
-    by itself, and calls `_finish`.
+    A subclass sets ``_model``, ``_vocab``, ``special_tokens``, ``single`` and ``pair``, and ``_normalizer`` where the
+    model does not normalize by itself; it calls `_finish`.
+
+    Attributes:
+        single, pair: what is made of one text and of two with special tokens: their names, "$A" and "$B".
     """
 
+    single: Template
+    pair: Template
     _model: Compiled
     _vocab: dict[str, int]
     _normalizer: Normalizer | None = None
@@ -99,41 +113,43 @@ class ModelTokenizer(Tokenizer):
 
     # -------------------------------------------------------------------------------------------------- encoding
 
-    def _normalized(self, text: str | bytes) -> str | bytes:
-        if self._normalizer is None:
+    def _steps(self, at_start: bool) -> Normalizer | None:  # noqa: ARG002 - for tokenizers that ask
+        """What is done to a stretch of text before the model sees it; ``at_start``: it begins the text."""
+        return self._normalizer
+
+    def _normalized(self, text: str | bytes, at_start: bool = True) -> str | bytes:
+        steps = self._steps(at_start)
+        if steps is None:
             return text
-        if isinstance(text, bytes):
-            text = text.decode("utf-8", "replace")
-        else:
+        if isinstance(text, str):
             self._utf8(text)
-        return self._normalizer.normalize(text)
+            return steps.normalize(text)
+        # What is not UTF-8 passes through as it is.
+        normalized = steps.normalize(text.decode("utf-8", "surrogateescape"))
+        return normalized.encode("utf-8", "surrogateescape")
 
     def _encode_plain(self, text: str | bytes) -> tuple[Ids, Offsets]:
-        ids, spans = self._spans(text)
+        ids, spans = self._spans(text, True)
         return ids, spans[:, 1]
 
-    def _spans(self, text: str | bytes) -> tuple[Ids, Offsets]:
+    def _spans(self, text: str | bytes, at_start: bool) -> tuple[Ids, Offsets]:
         """Ids of plain text, and the bytes ``[start, end)`` of each: N, and N×2."""
-        if self._normalizer is None:
+        steps = self._steps(at_start)
+        if steps is None:
             ids, spans = self._model.encode_spans(text)
             return ids, spans.astype(np.int64)
         if isinstance(text, str):
             self._utf8(text)
-            original = text
-        else:  # a byte that is not UTF-8 is one character, so that every character has its bytes
-            original = text.decode("utf-8", "surrogateescape")
-        normalized = self._normalizer(re.sub("[\ud800-\udfff]", "\ufffd", original))
-        ids, spans = self._model.encode_spans(normalized.text)
+        else:
+            text = text.decode("utf-8", "surrogateescape")
+        normalized = steps(text)
+        ids, spans = self._model.encode_spans(normalized.text.encode("utf-8", "surrogateescape"))
         # Bytes of the normalized text -> its characters -> the original's characters -> its bytes.
         starts = byte_starts(normalized.text)
         first = np.searchsorted(starts, spans[:, 0], "right") - 1
         last = np.searchsorted(starts, spans[:, 1], "left")
-        widths = [1 if "\ud800" <= char <= "\udfff" else len(char.encode()) for char in original]
-        places = np.concatenate([[0], np.cumsum(np.array(widths, np.int64))])
-        result = [
-            places[list(normalized.span(a, b))] for a, b in zip(first.tolist(), last.tolist(), strict=True)
-        ]
-        return ids, np.array(result, np.int64).reshape(-1, 2)
+        original = [normalized.span(a, b) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
+        return ids, byte_starts(text)[np.array(original, np.int64).reshape(-1, 2)]
 
     def _parts(
         self, text: str | bytes, allowed_special: Special, disallowed_special: Special
@@ -162,6 +178,29 @@ class ModelTokenizer(Tokenizer):
             return not (disallowed_special and any(name in text for name in self.special_tokens))
         return False
 
+    def encode(
+        self,
+        text: str | bytes,
+        *,
+        allowed_special: Special = (),
+        disallowed_special: Special = "all",
+        add_special_tokens: bool = False,
+    ) -> list[int]:
+        """The ids of a text; see `Tokenizer.encode`.
+
+        Args:
+            add_special_tokens: put the special tokens of ``single`` around them.
+        """
+        ids = super().encode(text, allowed_special=allowed_special, disallowed_special=disallowed_special)
+        return templates.fill(self.single, self.special_tokens, ids)[0] if add_special_tokens else ids
+
+    def encode_pair(
+        self, first: str | bytes, second: str | bytes, *, disallowed_special: Special = "all"
+    ) -> tuple[list[int], list[int]]:
+        """Two texts in one, as ``pair`` has them: ids, and for each 0 or 1: which text it belongs to."""
+        ids = (self.encode(text, disallowed_special=disallowed_special) for text in (first, second))
+        return templates.fill(self.pair, self.special_tokens, *ids)
+
     def encode_to_numpy(
         self, text: str | bytes, *, allowed_special: Special = (), disallowed_special: Special = "all"
     ) -> Ids:
@@ -169,7 +208,7 @@ class ModelTokenizer(Tokenizer):
         if self._is_plain(text, allowed_special, disallowed_special):
             return self._model.encode(self._normalized(text))
         parts = [
-            self._model.encode(self._normalized(part.text))
+            self._model.encode(self._normalized(part.text, part.start == 0))
             if part.special is None
             else np.array([part.special], np.uint32)
             for part in self._parts(text, allowed_special, disallowed_special)
@@ -199,7 +238,7 @@ class ModelTokenizer(Tokenizer):
                 self.encode(text, allowed_special=allowed_special, disallowed_special=disallowed_special)
                 for text in texts
             ]
-        if self._normalizer is not None:
+        if self._steps(True) is not None:
             texts = [self._normalized(text) for text in texts]
         ids, offsets = self._model.encode_batch(texts, threads)
         flat, bounds = ids.tolist(), offsets.tolist()
@@ -211,9 +250,24 @@ class ModelTokenizer(Tokenizer):
         all_ids, all_spans = [], []
         for part in self._parts(text, allowed_special, disallowed_special):
             if part.special is None:
-                ids, spans = self._spans(part.text)
+                ids, spans = self._spans(part.text, part.start == 0)
             else:
                 ids, spans = np.array([part.special], np.uint32), np.array([[0, len(part.text)]], np.int64)
             all_ids.append(ids)
             all_spans.append(spans + part.start)
         return np.concatenate(all_ids), np.concatenate(all_spans)
+
+    # -------------------------------------------------------------------------------------------------- decoding
+
+    def decode(
+        self,
+        ids: npt.ArrayLike | Iterable[int],
+        *,
+        errors: str = "replace",
+        skip_special_tokens: bool = False,
+    ) -> str:
+        """The text of ids, special tokens as their names or left out; see `decode_bytes`."""
+        if skip_special_tokens:
+            special = set(self.special_tokens.values())
+            ids = [id_ for id_ in self._id_array(ids).tolist() if id_ not in special]
+        return super().decode(ids, errors=errors)

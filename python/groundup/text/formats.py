@@ -344,6 +344,7 @@ def load(path: str | os.PathLike[str]) -> Tokenizer | CharTokenizer:
     if path.suffix == ".tiktoken":
         return BPETokenizer.from_tiktoken(path)
     from groundup.text.char import CharTokenizer
+    from groundup.text.unigram import UnigramTokenizer
     from groundup.text.wordpiece import WordPieceTokenizer
 
     if path.suffix == ".txt":
@@ -353,6 +354,8 @@ def load(path: str | os.PathLike[str]) -> Tokenizer | CharTokenizer:
     kind = model.get("type", "BPE") if isinstance(model, dict) else None
     if kind == "WordPiece":
         return WordPieceTokenizer.from_file(path)
+    if kind == "Unigram":
+        return UnigramTokenizer.from_file(path)
     if kind == "WordLevel":
         return CharTokenizer.load(path)
     return BPETokenizer.from_file(path)  # or its error

@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from groundup import _core
 from groundup.files import write_text
+from groundup.text import _templates as templates
 from groundup.text import hf
 from groundup.text import normalize as nm
 from groundup.text._model import ModelTokenizer
-from groundup.text.tokenizer import Special
 
 _BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _PRE_TOKENIZERS = {"bert": "BertPreTokenizer", "whitespace": "WhitespaceSplit"}
@@ -29,8 +29,6 @@ _CLEAN_UP = (
     (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"),
     (" do not", " don't"), (" 's", "'s"), (" 've", "'ve"), (" 're", "'re"),
 )  # fmt: skip
-
-Template = tuple[str, ...]  # special tokens, and "$A" and "$B" for the texts
 
 
 class WordPieceTokenizer(ModelTokenizer):
@@ -103,10 +101,8 @@ class WordPieceTokenizer(ModelTokenizer):
         default = (("[CLS]", "$A", "[SEP]"), ("[CLS]", "$A", "[SEP]", "$B", "[SEP]"))
         self.single = tuple(single) if single is not None else default[0] if bert else ("$A",)
         self.pair = tuple(pair) if pair is not None else default[1] if bert else ("$A", "$B")
-        for field, template, texts in (("single", self.single, ["$A"]), ("pair", self.pair, ["$A", "$B"])):
-            names = [item for item in template if item not in self.special_tokens]
-            if names != texts:
-                raise self._error(field, f"special tokens and {' and '.join(texts)}", template)
+        templates.check(self.single, self.special_tokens, 1, self._error, "single")
+        templates.check(self.pair, self.special_tokens, 2, self._error, "pair")
         # BERT's normalizer runs in the core; any other before it.
         inside = isinstance(normalizer, nm.BertNormalizer)
         self._normalizer = None if inside else normalizer
@@ -132,41 +128,7 @@ class WordPieceTokenizer(ModelTokenizer):
     def __repr__(self) -> str:
         return f"WordPieceTokenizer({self.vocab_size} tokens)"
 
-    # -------------------------------------------------------------------------------------------------- encoding
-
-    def encode(
-        self,
-        text: str | bytes,
-        *,
-        allowed_special: Special = (),
-        disallowed_special: Special = "all",
-        add_special_tokens: bool = False,
-    ) -> list[int]:
-        """The ids of a text; see `Tokenizer.encode`.
-
-        Args:
-            add_special_tokens: put the special tokens of ``single`` around them.
-        """
-        ids = super().encode(text, allowed_special=allowed_special, disallowed_special=disallowed_special)
-        return self._filled(self.single, ids)[0] if add_special_tokens else ids
-
-    def encode_pair(
-        self, first: str | bytes, second: str | bytes, *, disallowed_special: Special = "all"
-    ) -> tuple[list[int], list[int]]:
-        """Two texts as BERT takes them: ids with special tokens, and for each 0 or 1: which text it belongs to."""
-        ids = (self.encode(text, disallowed_special=disallowed_special) for text in (first, second))
-        return self._filled(self.pair, *ids)
-
-    def _filled(
-        self, template: Template, first: list[int], *second: list[int]
-    ) -> tuple[list[int], list[int]]:
-        ids: list[int] = []
-        types: list[int] = []
-        for item, type_ in zip(template, _types(template), strict=True):
-            new = first if item == "$A" else second[0] if item == "$B" else [self.special_tokens[item]]
-            ids += new
-            types += [type_] * len(new)
-        return ids, types
+    # ---------------------------------------------------------------------------------------- encoding, decoding
 
     def _safe_cut(self, text: str | bytes) -> int:
         # Words end at these, so nothing crosses them but a special token that holds one.
@@ -177,8 +139,6 @@ class WordPieceTokenizer(ModelTokenizer):
             return max(*(text.rfind(blank.encode()) for blank in blanks), 0)
         return max(*(text.rfind(blank) for blank in blanks), 0)
 
-    # -------------------------------------------------------------------------------------------------- decoding
-
     def decode_bytes(self, ids: npt.ArrayLike | Iterable[int]) -> bytes:
         """The bytes of ids: tokens with a space between words.
 
@@ -188,19 +148,6 @@ class WordPieceTokenizer(ModelTokenizer):
         """
         pieces = (self._piece(id_, i == 0) for i, id_ in enumerate(self._id_array(ids).tolist()))
         return "".join(pieces).encode("utf-8")
-
-    def decode(
-        self,
-        ids: npt.ArrayLike | Iterable[int],
-        *,
-        errors: str = "replace",
-        skip_special_tokens: bool = False,
-    ) -> str:
-        """The text of ids, special tokens as their names or left out; see `decode_bytes`."""
-        if skip_special_tokens:
-            special = set(self.special_tokens.values())
-            ids = [id_ for id_ in self._id_array(ids).tolist() if id_ not in special]
-        return super().decode(ids, errors=errors)
 
     def decode_stream(self, ids: Iterable[int], *, errors: str = "replace") -> Iterator[str]:  # noqa: ARG002
         """The text of ids as they come: the joined strings are `decode` of all ids."""
@@ -318,7 +265,7 @@ class WordPieceTokenizer(ModelTokenizer):
         if top.entry("pre_tokenizer").content.get("type") != "WhitespaceSplit":
             top.entry("pre_tokenizer").expect("type", "BertPreTokenizer", "WhitespaceSplit")
             pre_tokenizer = "bert"
-        single, pair = _read_templates(top, special)
+        single, pair = templates.read(top, special)
         prefix = model.get("continuing_subword_prefix", str, "a string", "##")
         cleanup = False
         if top.content.get("decoder") is not None:
@@ -341,15 +288,6 @@ class WordPieceTokenizer(ModelTokenizer):
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``tokenizer.json``."""
-        used = sorted({token for token in (*self.single, *self.pair) if token not in ("$A", "$B")})
-        processor = {
-            "type": "TemplateProcessing",
-            "single": self._template(self.single),
-            "pair": self._template(self.pair),
-            "special_tokens": {
-                token: {"id": token, "ids": [self.special_tokens[token]], "tokens": [token]} for token in used
-            },
-        }
         return {
             "version": "1.0",
             "truncation": None,
@@ -357,7 +295,7 @@ class WordPieceTokenizer(ModelTokenizer):
             "added_tokens": hf.added_tokens(self.special_tokens),
             "normalizer": self.normalizer.to_dict() if self.normalizer else None,
             "pre_tokenizer": {"type": _PRE_TOKENIZERS[self.pre_tokenizer]},
-            "post_processor": processor if used else None,
+            "post_processor": templates.to_dict(self.single, self.pair, self.special_tokens),
             "decoder": {"type": "WordPiece", "prefix": self.prefix, "cleanup": self.cleanup},
             "model": {
                 "type": "WordPiece",
@@ -367,15 +305,6 @@ class WordPieceTokenizer(ModelTokenizer):
                 "vocab": self._vocab,
             },
         }
-
-    @staticmethod
-    def _template(template: Template) -> list[dict[str, Any]]:
-        return [
-            {"Sequence": {"id": item[1], "type_id": type_}}
-            if item in ("$A", "$B")
-            else {"SpecialToken": {"id": item, "type_id": type_}}
-            for item, type_ in zip(template, _types(template), strict=True)
-        ]
 
     def _config(self) -> dict[str, Any]:
         roles = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")
@@ -413,45 +342,3 @@ class WordPieceTrace:
                 rows.append((name, ", ".join(tried), self._unknown))
         widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
         return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}".rstrip() for a, b, c in rows)
-
-
-def _types(template: Template) -> list[int]:
-    """0 for what belongs to the first text, 1 from the second text on."""
-    second = template.index("$B") if "$B" in template else len(template)
-    return [int(i >= second) for i in range(len(template))]
-
-
-def _read_templates(top: hf.Entry, special: Mapping[str, int]) -> tuple[Template, Template]:
-    """The templates of one text and of two."""
-    if top.content.get("post_processor") is None:
-        return ("$A",), ("$A", "$B")
-    entry = top.entry("post_processor")
-    entry.expect("type", "TemplateProcessing", "BertProcessing")
-    if entry.content["type"] == "BertProcessing":
-        names = []
-        for field in ("cls", "sep"):
-            value = entry.get(field, list, "a token and its id")
-            if len(value) != 2 or not isinstance(value[0], str) or special.get(value[0]) != value[1]:
-                raise entry.error(field, "a special token and its id", value)
-            names.append(value[0])
-        cls_, sep = names
-        return (cls_, "$A", sep), (cls_, "$A", sep, "$B", sep)
-    templates = []
-    for field, texts in (("single", ["$A"]), ("pair", ["$A", "$B"])):
-        template: list[str] = []
-        pieces = entry.entries(field)
-        for piece in pieces:
-            kind = next(iter(piece.content), "")
-            name = piece.entry(kind).get("id", str, "a string")
-            if kind == "SpecialToken" and name in special:
-                template.append(name)
-            elif kind == "Sequence" and name in ("A", "B"):
-                template.append(f"${name}")
-            else:
-                raise piece.error(kind, "a Sequence A or B, or one of added_tokens", name)
-        if [item for item in template if item[0] == "$" and item not in special] != texts:
-            raise entry.error(field, f"a template with {' and '.join(texts)}", template)
-        for piece, type_ in zip(pieces, _types(tuple(template)), strict=True):
-            piece.entry(next(iter(piece.content))).expect("type_id", type_)
-        templates.append(tuple(template))
-    return templates[0], templates[1]

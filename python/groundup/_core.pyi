@@ -872,6 +872,42 @@ class WordPiece:
     def encode_spans(self, text: Any) -> tuple[Any, ...]:
         """Ids, and for each the bytes (begin, end) of the text it stands for."""
 
+class Unigram:
+    def __init__(
+        self,
+        pieces: Sequence[tuple[_str, _float, _int]],
+        unknown_score: _float,
+        unknown_id: _int | None,
+        byte_ids: Sequence[_int | None],
+        split: _bool,
+    ) -> None: ...
+    def encode(self, text: Any) -> npt.NDArray[np.uint32]:
+        """Ids of a text, a uint32 array."""
+
+    def encode_batch(self, texts: Sequence[Any], threads: _int) -> tuple[Any, ...]:
+        """Ids of all texts in one array, and the N+1 offsets at which each text's begin."""
+
+    def encode_spans(self, text: Any) -> tuple[Any, ...]:
+        """Ids, and for each the bytes (begin, end) of the text it stands for."""
+
+class UnigramTrainer:
+    def __init__(self, words: Sequence[tuple[_str, _int]], longest: _int, seed: _int) -> None: ...
+    def __len__(self) -> _int: ...
+    def characters(self) -> _int:
+        """Pieces of one character."""
+
+    def finish(self, target: _int) -> None:
+        """Keep the characters and the best-scored others."""
+
+    def pieces(self) -> list[tuple[_str, _float]]:
+        """Pieces and log probabilities, best first."""
+
+    def prune(self, target: _int) -> None:
+        """Keep the pieces that the likelihood needs most."""
+
+    def step(self, least: _float) -> _float:
+        """Expectation-maximization; the log likelihood before it."""
+
 class Pieces:
     """Distinct pieces of a text and how often each occurs."""
 

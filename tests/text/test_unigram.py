@@ -421,3 +421,9 @@ def test_metaspace_has_spans(step: Metaspace, text: str) -> None:
     result = step(text)
     assert result.text == step.normalize(text)
     assert (np.diff(result.starts) >= 0).all() and (np.diff(result.ends) >= 0).all()
+
+
+def test_load_finds_it(tmp_path: Path) -> None:
+    tokenizer = UnigramTokenizer(PIECES, **SPECIAL)
+    tokenizer.save_pretrained(tmp_path)
+    assert gu.text.load(tmp_path) == tokenizer == gu.text.load(tmp_path / "tokenizer.json")

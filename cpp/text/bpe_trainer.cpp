@@ -72,7 +72,7 @@ class BpeTrainer {
  private:
   static constexpr uint32_t kEdge = 0xffffffff;    // the slot between two pieces
   static constexpr uint32_t kInside = 0xfffffffe;  // a slot inside a token that once began one
-  static constexpr uint64_t kStep = 32;            // by what the threshold is divided
+  static constexpr uint64_t kStep = 16;            // by what the threshold is divided
 
   struct Place {
     uint32_t slot;  // where the pair begins
@@ -177,27 +177,34 @@ void BpeTrainer::make_index(uint64_t at_most) {
     }
   };
 
-  // First a bound: pairs that share a hash are counted together. It keeps the rare ones, which are
-  // nearly all, out of the exact count.
+  // First a bound: pairs that share a hash are counted together, up to what 32 bits hold. It keeps
+  // the rare ones, which are nearly all, out of the exact count.
   constexpr size_t kBuckets = size_t{1} << 18;
-  std::vector<uint64_t> bounds(kBuckets, 0);
-  const auto bucket = [&](uint32_t left, uint32_t right) -> uint64_t& {
+  constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
+  std::vector<uint32_t> bounds(kBuckets, 0);
+  const auto bucket = [&](uint32_t left, uint32_t right) -> uint32_t& {
     return bounds[pair_hash(pair_key(left, right)) & (kBuckets - 1)];
   };
+  size_t n_seen = 0;
   for_each_pair([&](const Place& place, uint32_t left, uint32_t right) {
-    bucket(left, right) += counts_[place.piece];
+    uint32_t& bound = bucket(left, right);
+    bound = static_cast<uint32_t>(std::min(bound + std::min(counts_[place.piece], kMost), kMost));
+    ++n_seen;
   });
   const uint64_t most = *std::max_element(bounds.begin(), bounds.end());
   threshold_ = std::max(options_.min_count, std::min(most, at_most) / kStep);
 
   // Then the exact counts, and how many places each pair has (in `end`).
+  std::vector<uint32_t> seen;  // the pair of each place, in order
+  seen.reserve(n_seen);
   for_each_pair([&](const Place& place, uint32_t left, uint32_t right) {
-    if (bucket(left, right) < threshold_) return;
+    if (bucket(left, right) < std::min(threshold_, kMost)) return seen.push_back(kUntracked);
     const uint32_t index =
         index_.insert(pair_key(left, right), static_cast<uint32_t>(pairs_.size()));
     if (index == pairs_.size()) pairs_.push_back({0, 0, 0, left, right});
     pairs_[index].count += counts_[place.piece];
     ++pairs_[index].end;
+    seen.push_back(index);
   });
   size_t n_places = 0;
   for (Pair& pair : pairs_) {
@@ -206,9 +213,11 @@ void BpeTrainer::make_index(uint64_t at_most) {
     n_places += n;
   }
   places_.resize(n_places);
-  for_each_pair([&](const Place& place, uint32_t left, uint32_t right) {
-    if (bucket(left, right) < threshold_) return;
-    Pair& pair = pairs_[index_.find(pair_key(left, right))];
+  auto next_seen = seen.begin();
+  for_each_pair([&](const Place& place, uint32_t, uint32_t) {
+    const uint32_t index = *next_seen++;
+    if (index == kUntracked) return;
+    Pair& pair = pairs_[index];
     if (pair.count >= threshold_) places_[pair.end++] = place;
   });
   for (uint32_t i = 0; i < pairs_.size(); ++i) {

@@ -1,4 +1,4 @@
-"""Training against Hugging Face's tokenizers and against the algorithm of minbpe: same merges, same ids."""
+"""Training against Hugging Face's tokenizers, rustbpe and the algorithm of minbpe: same merges, same ids."""
 
 from __future__ import annotations
 
@@ -107,6 +107,20 @@ def test_a_trained_file_gives_the_same_ids_in_tokenizers(
     ids = ours.encode(unseen, allowed_special="all")
     assert theirs.encode(unseen).ids == ids
     assert theirs.decode(ids, skip_special_tokens=False) == unseen == ours.decode(ids)
+
+
+# ---------------------------------------------------------------------------------------------------------- rustbpe
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_same_merges_as_rustbpe(test_data: Path, name: str) -> None:
+    rustbpe = pytest.importorskip("rustbpe", reason="needs the rustbpe package")
+    text = read(test_data, name)
+    theirs = rustbpe.Tokenizer()
+    theirs.train_from_iterator(iter([text]), 3000, pattern=PATTERNS["gpt2"])
+    ours = BPETokenizer.train(text, 3000, tie_break="rustbpe")
+    ranks = {bytes(token): rank for token, rank in theirs.get_mergeable_ranks()}
+    assert {ours.id_to_token(id_): id_ for id_ in range(ours.vocab_size)} == ranks
 
 
 # ----------------------------------------------------------------------------------------------------------- minbpe

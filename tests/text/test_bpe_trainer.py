@@ -36,7 +36,7 @@ def pieces_of(pattern: str, data: bytes) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(ends)]
 
 
-@pytest.mark.parametrize("tie_break", ["huggingface", "minbpe"])
+@pytest.mark.parametrize("tie_break", ["huggingface", "minbpe", "rustbpe"])
 @given(text=TEXT | FEW_LETTERS | st.text(), n=st.integers(0, 60), min_frequency=st.integers(0, 4))
 @settings(max_examples=300, deadline=None)
 def test_merges_are_those_of_the_reference(
@@ -48,7 +48,7 @@ def test_merges_are_those_of_the_reference(
         assert learn(pieces, n, tie_break, min_frequency) == [list(pair) for pair in reference.merges]
 
 
-@pytest.mark.parametrize("tie_break", ["huggingface", "minbpe"])
+@pytest.mark.parametrize("tie_break", ["huggingface", "minbpe", "rustbpe"])
 def test_merges_of_prose(tie_break: TieBreak) -> None:
     text = gu.data.stdlib_text().text[:30_000].encode()
     pieces = pieces_of("gpt2", text)

@@ -32,7 +32,7 @@ def test_byte_orders_agree() -> None:
     assert bpe_training.GPT2_BYTES == GPT2_BYTES
 
 
-@pytest.mark.parametrize("tie_break", ["huggingface", "minbpe"])
+@pytest.mark.parametrize("tie_break", ["huggingface", "minbpe", "rustbpe"])
 def test_merges_and_ids_are_those_of_the_reference(tie_break: TieBreak) -> None:
     reference = BPE.train(pieces_of("gpt2", PROSE.encode()), 44, tie_break=tie_break)
     tokenizer = BPETokenizer.train(PROSE, 300, tie_break=tie_break)
@@ -149,7 +149,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
         ({"vocab_size": 300.0}, TypeError, "vocab_size must be an int, but got float"),
         ({"vocab_size": True}, TypeError, "vocab_size must be an int, but got bool"),
         ({"min_frequency": -1}, ValueError, "min_frequency must be at least 0, but got -1"),
-        ({"tie_break": "random"}, ValueError, "tie_break must be 'huggingface' or 'minbpe', but got 'random'"),
+        ({"tie_break": "random"}, ValueError, "tie_break must be 'huggingface', 'minbpe' or 'rustbpe'"),
         ({"special_tokens": ["x", "y", "x"]}, ValueError, "special_tokens must differ, but 'x' is there twice"),
         ({"special_tokens": "<end>"}, TypeError, "special_tokens must be several str, but got one str"),
         ({"special_tokens": [3]}, TypeError, "special_tokens must be str, but got int"),

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-frequency", type=int, default=0, metavar="N", help="do not merge what occurs less often"
     )
     train.add_argument(
-        "--tie-break", choices=["huggingface", "minbpe"], default="huggingface",
+        "--tie-break", choices=["huggingface", "minbpe", "rustbpe"], default="huggingface",
         help="which of equally frequent pairs goes first: as in this library",
     )  # fmt: skip
     train.add_argument("--overwrite", action="store_true", help="replace --out if it is there")

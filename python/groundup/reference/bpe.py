@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, Self
 
-TieBreak = Literal["huggingface", "minbpe"]
+TieBreak = Literal["huggingface", "minbpe", "rustbpe"]
 Pair = tuple[int, int]
 
 # GPT-2 wrote tokens as printable characters. Bytes that are such characters come first, then the other ones.
@@ -85,8 +85,9 @@ class BPE:
         """Learn up to ``n_merges`` merges; fewer where the pieces hold no more pairs.
 
         Args:
-            tie_break: which of equally frequent pairs comes first: that of the smaller ids, bytes numbered as
-                GPT-2 did, like the tokenizers package; or the one that the text holds first, like minbpe.
+            tie_break: which of equally frequent pairs comes first. That of the smaller ids, bytes numbered as GPT-2
+                did, like the tokenizers package, or as they are, like rustbpe; or the one that the text holds
+                first, like minbpe.
             min_frequency: pairs that occur less often are not merged.
         """
         tokens = [bytes([byte]) for byte in (GPT2_BYTES if tie_break == "huggingface" else range(256))]
@@ -100,7 +101,7 @@ class BPE:
             if most == 0 or most < min_frequency:
                 break
             best = (pair for pair, count in counts.items() if count == most)
-            pair = min(best) if tie_break == "huggingface" else next(best)
+            pair = next(best) if tie_break == "minbpe" else min(best)
             new_id = len(tokens)
             tokens.append(tokens[pair[0]] + tokens[pair[1]])
             merges.append(pair)

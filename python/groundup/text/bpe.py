@@ -451,8 +451,9 @@ class BPETokenizer(Tokenizer):
             special_tokens: tokens that are no text. Where the texts hold one it is cut out.
             min_frequency: pairs that occur less often are not merged.
             tie_break: the library whose rule for equally frequent pairs, and so whose merges and ids, come out:
-                ``"huggingface"`` (smallest ids first; special tokens have the first ids) or ``"minbpe"`` (what the
-                texts hold first; special tokens have the last ids).
+                ``"huggingface"`` (smallest ids first; special tokens have the first ids), ``"minbpe"`` (what the
+                texts hold first; special tokens have the last ids) or ``"rustbpe"`` (smallest ids first, bytes
+                numbered as they are; special tokens have the last ids).
             progress: show a bar; by default on a terminal. Or a function of (merges done, merges wanted).
 
         Raises:

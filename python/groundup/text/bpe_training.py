@@ -5,8 +5,8 @@ may be an iterator over something much larger than memory. Then the most frequen
 again and again; the algorithm in Python is `groundup.reference.bpe`.
 
 Equally frequent pairs are common, and which one goes first decides all that follows. ``tie_break`` takes the rule of
-one of two libraries, and numbers the tokens as that one does: special tokens first, then bytes in GPT-2's order
-(``"huggingface"``), or the bytes as they are and special tokens last (``"minbpe"``).
+another library, and numbers the tokens as that one does: special tokens first, then bytes in GPT-2's order
+(``"huggingface"``), or the bytes as they are and special tokens last (``"minbpe"``, ``"rustbpe"``).
 
 Not handled: normalization before training, and continuing the training of a vocabulary.
 """
@@ -30,7 +30,7 @@ from groundup import _core
 from groundup.text import byte_level
 from groundup.text.patterns import RegexSplitter, known_pattern
 
-TieBreak = Literal["huggingface", "minbpe"]
+TieBreak = Literal["huggingface", "minbpe", "rustbpe"]
 #: Show a bar, or not, or call a function with (merges done, merges wanted); by default a bar on a terminal.
 Progress = bool | Callable[[int, int], None] | None
 
@@ -82,8 +82,10 @@ class Plan:
             )
         if min_frequency < 0:
             raise ValueError(f"[{_NAME}] min_frequency must be at least 0, but got {min_frequency}")
-        if tie_break not in ("huggingface", "minbpe"):
-            raise ValueError(f"[{_NAME}] tie_break must be 'huggingface' or 'minbpe', but got {tie_break!r}")
+        if tie_break not in ("huggingface", "minbpe", "rustbpe"):
+            raise ValueError(
+                f"[{_NAME}] tie_break must be 'huggingface', 'minbpe' or 'rustbpe', but got {tie_break!r}"
+            )
         self.n_merges = int(vocab_size) - smallest
         self.min_frequency = int(min_frequency)
         self.tie_break = tie_break
@@ -155,7 +157,7 @@ class Plan:
         byte_ids = np.argsort(order).tolist()
         with _merging(progress, self.n_merges) as report:
             pairs, counts = _core.train_bpe(
-                pieces, self.n_merges, self.min_frequency, not huggingface, byte_ids, report
+                pieces, self.n_merges, self.min_frequency, self.tie_break == "minbpe", byte_ids, report
             )
         tokens = [bytes([byte]) for byte in order]
         for left, right in pairs.tolist():

@@ -28,13 +28,15 @@ from groundup.bench import limits, timing
 class Target:
     """One row of the table of what groundup must reach."""
 
-    job: str  # a function in jobs.py
+    job: str  # a function in jobs.py, or "module.function" of another file beside it
     ours: str  # its sides
     theirs: str
     title: str
     floor: float
     goal: float
     flops: float = 0.0  # of one repetition, where a share of the machine's peak is asked for
+    group: str = "spine"  # `groundup bench --peers GROUP` measures a group
+    most_pairs: int = 1000  # fewer where the other side takes a minute
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Worker:
             "OMP_NUM_THREADS": str(threads),
             "MKL_NUM_THREADS": str(threads),
             "GROUNDUP_NUM_THREADS": str(threads),
+            "RAYON_NUM_THREADS": str(threads),
+            "TOKENIZERS_PARALLELISM": "true",
             "TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor",
         }
         self.side = side
@@ -126,7 +130,7 @@ def run(target: Target, pairs: int = 15, threads: int = 2, machine: limits.Limit
         if a.shape != b.shape or not np.allclose(a, b, rtol=1e-3, atol=1e-4):
             raise ValueError(f"[bench] {target.title}: the answers must agree, but got {a} and {b}")
         times: dict[Worker, list[float]] = {ours: [], theirs: []}
-        for pair in range(pairs):
+        for pair in range(min(pairs, target.most_pairs)):
             for worker in (ours, theirs) if pair % 2 == 0 else (theirs, ours):
                 time.sleep(_REST)
                 times[worker].append(worker.ask("run")["seconds"])
@@ -163,6 +167,18 @@ TARGETS = [
     Target("adamw_large", "groundup", "torch_fused", "AdamW, 10 M parameters, against torch's fused", 1, 1.2),
     Target("adamw_many", "groundup", "torch_default", "AdamW, 1,000 small tensors, against torch's default", 3, 10),
     Target("scalar_mlp", "groundup", "micrograd", "scalar engine against micrograd: MLP forward and backward", 10, 50),
+    Target(
+        "text_jobs.train_like_tokenizers", "groundup", "tokenizers", "train 32 k merges on 20 MB against tokenizers",
+        2, 5, group="tokenizers", most_pairs=5,
+    ),
+    Target(
+        "text_jobs.train_like_rustbpe", "groundup", "rustbpe", "the same training against rustbpe", 2, 5,
+        group="tokenizers",
+    ),
+    Target(
+        "text_jobs.train_like_minbpe", "groundup", "minbpe", "train 512 merges on 200 kB against minbpe's algorithm",
+        200, 1000, group="tokenizers", most_pairs=3,
+    ),
 ]  # fmt: skip
 
 
@@ -203,4 +219,6 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def _time(ms: float) -> str:
+    if ms >= 10_000:
+        return f"{ms / 1e3:.1f} s"
     return f"{ms:.1f} ms" if ms >= 1 else f"{ms * 1e3:.1f} µs"

@@ -13,10 +13,13 @@ from groundup.files import write_json
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``groundup bench``."""
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="ops to measure, or words of the jobs' titles"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="ops to measure; with --peers, spine, tokenizers, or words of the jobs' titles",
     )
     parser.add_argument(
-        "--peers", action="store_true", help="whole jobs against torch and micrograd instead of ops"
+        "--peers", action="store_true", help="whole jobs against other libraries instead of ops"
     )
     parser.add_argument("--pairs", type=int, default=15, metavar="N", help="alternating pairs of runs")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of every side")
@@ -39,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     )
     more = {}
     if args.peers:
-        chosen = [t for t in peers.TARGETS if all(name in t.title for name in args.names)]
+        chosen = [t for t in peers.TARGETS if all(name == t.group or name in t.title for name in args.names)]
         if not chosen:
             raise ValueError(f"[bench] no job's title holds {' and '.join(args.names)}")
         results = []

@@ -19,6 +19,7 @@
 #include "core/errors.hpp"
 #include "core/threads.hpp"
 #include "text/bert.hpp"
+#include "text/char_bpe.hpp"
 #include "text/unigram.hpp"
 #include "text/unigram_trainer.hpp"
 #include "text/wordpiece.hpp"
@@ -146,6 +147,15 @@ void bind_encoders(py::class_<Model>& c, const char* name) {
           py::arg("text"), "Ids, and for each the bytes (begin, end) of the text it stands for.");
 }
 
+// 256 ids or None, or nothing at all.
+std::optional<std::array<uint32_t, 256>> byte_table(
+    const std::vector<std::optional<uint32_t>>& ids) {
+  if (ids.empty()) return std::nullopt;
+  std::array<uint32_t, 256> table;
+  for (std::size_t i = 0; i < 256; ++i) table[i] = ids.at(i).value_or(text::Trie::kNone);
+  return table;
+}
+
 std::u32string to_u32(const std::vector<uint32_t>& points) {
   return {points.begin(), points.end()};
 }
@@ -191,23 +201,37 @@ void bind(py::module_& m) {
   bind_encoders(wordpiece, "WordPieceTokenizer");
 
   py::class_<text::Unigram> unigram(m, "Unigram");
-  unigram.def(
-      py::init([](const std::vector<std::tuple<std::string, double, uint32_t>>& pieces,
-                  double unknown_score, std::optional<uint32_t> unknown_id,
-                  const std::vector<std::optional<uint32_t>>& byte_ids, bool split) {
-        std::vector<text::Piece> list;
-        for (const auto& [piece, score, id] : pieces) list.push_back({piece, score, id});
-        std::optional<std::array<uint32_t, 256>> bytes;
-        if (!byte_ids.empty()) {
-          bytes.emplace();
-          for (std::size_t i = 0; i < 256; ++i)
-            (*bytes)[i] = byte_ids.at(i).value_or(text::Trie::kNone);
-        }
-        return std::make_unique<text::Unigram>(list, unknown_score, unknown_id, bytes, split);
-      }),
-      py::arg("pieces"), py::arg("unknown_score"), py::arg("unknown_id"), py::arg("byte_ids"),
-      py::arg("split"));
+  unigram.def(py::init([](const std::vector<std::tuple<std::string, double, uint32_t>>& pieces,
+                          double unknown_score, std::optional<uint32_t> unknown_id,
+                          const std::vector<std::optional<uint32_t>>& byte_ids, bool split) {
+                std::vector<text::Piece> list;
+                for (const auto& [piece, score, id] : pieces) list.push_back({piece, score, id});
+                return std::make_unique<text::Unigram>(list, unknown_score, unknown_id,
+                                                       byte_table(byte_ids), split);
+              }),
+              py::arg("pieces"), py::arg("unknown_score"), py::arg("unknown_id"),
+              py::arg("byte_ids"), py::arg("split"));
   bind_encoders(unigram, "UnigramTokenizer");
+
+  py::class_<text::CharBpe> char_bpe(m, "CharBpe");
+  char_bpe.def(py::init([](const std::vector<std::pair<std::string, uint32_t>>& vocabulary,
+                           const std::vector<std::tuple<uint32_t, uint32_t, uint32_t, uint32_t>>& merges,
+                           const std::vector<std::optional<uint32_t>>& byte_ids,
+                           std::optional<uint32_t> unknown_id, bool fuse_unknown, bool whole_words,
+                           bool split) {
+                 std::vector<text::OrderedMerge> list;
+                 for (const auto& [left, right, result, order] : merges) {
+                   list.push_back({left, right, result, order});
+                 }
+                 return std::make_unique<text::CharBpe>(
+                     vocabulary, list,
+                     text::CharBpeOptions{byte_table(byte_ids), unknown_id, fuse_unknown,
+                                          whole_words, split});
+               }),
+               py::arg("vocabulary"), py::arg("merges"), py::arg("byte_ids"), py::arg("unknown_id"),
+               py::arg("fuse_unknown"), py::arg("whole_words"), py::arg("split"),
+               "merges: (left, right, result, order), ids all but the last.");
+  bind_encoders(char_bpe, "SentencePieceBPETokenizer");
 
   using text::UnigramTrainer;
   const py::call_guard<py::gil_scoped_release> release;

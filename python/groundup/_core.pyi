@@ -890,6 +890,28 @@ class Unigram:
     def encode_spans(self, text: Any) -> tuple[Any, ...]:
         """Ids, and for each the bytes (begin, end) of the text it stands for."""
 
+class CharBpe:
+    def __init__(
+        self,
+        vocabulary: Sequence[tuple[_str, _int]],
+        merges: Sequence[tuple[_int, _int, _int, _int]],
+        byte_ids: Sequence[_int | None],
+        unknown_id: _int | None,
+        fuse_unknown: _bool,
+        whole_words: _bool,
+        split: _bool,
+    ) -> None:
+        """merges: (left, right, result, order), ids all but the last."""
+
+    def encode(self, text: Any) -> npt.NDArray[np.uint32]:
+        """Ids of a text, a uint32 array."""
+
+    def encode_batch(self, texts: Sequence[Any], threads: _int) -> tuple[Any, ...]:
+        """Ids of all texts in one array, and the N+1 offsets at which each text's begin."""
+
+    def encode_spans(self, text: Any) -> tuple[Any, ...]:
+        """Ids, and for each the bytes (begin, end) of the text it stands for."""
+
 class UnigramTrainer:
     def __init__(self, words: Sequence[tuple[_str, _int]], longest: _int, seed: _int) -> None: ...
     def __len__(self) -> _int: ...

@@ -368,7 +368,10 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], Any]:
         (change("model.unk_id", "0"), "model.unk_id must be a number or null"),
         (change("model.byte_fallback", 1), "model.byte_fallback must be true or false"),
         (change("model.byte_fallback", True), "model.vocab must be with bytes"),
-        (change("added_tokens.1.id", 5), "added_tokens[1].id must be the one id of '<s>'"),
+        (
+            change("added_tokens.1.id", 5),
+            "added_tokens[1] must be tokens with an id of their own, but got {'<s>': 5}",
+        ),
         (change("normalizer", {"type": "Precompiled"}), "normalizer.type must be one of"),
         (change("pre_tokenizer", None), "pre_tokenizer must be an object"),
         (change("pre_tokenizer.type", "ByteLevel"), "pre_tokenizer.type must be 'Metaspace' or 'Sequence'"),

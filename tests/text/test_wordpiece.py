@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.reference import wordpiece as reference
-from groundup.text import WordPieceTokenizer
+from groundup.text import AddedToken, WordPieceTokenizer
 from groundup.text import normalize as nm
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -286,7 +286,7 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], Any]:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda _: [], "content must be an object, but got list of 0"),
+        (lambda _: [], "content must be an object, but got []"),
         (change("model", ...), "model must be an object, but got None"),
         (change("model.type", "BPE"), "model.type must be 'WordPiece', but got 'BPE'"),
         (change("model.vocab", []), "model.vocab must be an object"),
@@ -302,9 +302,9 @@ def change(path: str, value: Any) -> Callable[[dict[str, Any]], Any]:
         (change("model.continuing_subword_prefix", None), "model.continuing_subword_prefix must be a string"),
         (change("added_tokens", {}), "added_tokens must be a list"),
         (change("added_tokens.0", 1), "added_tokens[0] must be an object"),
-        (change("added_tokens.1.content", "[PAD]"), "added_tokens[1].content must be a token that is not empty and"),
-        (change("added_tokens.1.id", 7), "added_tokens[1].id must be the one id of '[UNK]', but got 7"),
-        (change("added_tokens.1.single_word", True), "added_tokens[1].single_word must be false"),
+        (change("added_tokens.1.content", "[PAD]"), "added_tokens[1] must be texts that are not empty and there"),
+        (change("added_tokens.1.id", 7), "added_tokens[1] must be tokens with an id of their own, but"),
+        (change("added_tokens.1.single_word", 1), "added_tokens[1].single_word must be true or false"),
         (change("normalizer.type", "Nmt"), "normalizer.type must be one of"),
         (change("pre_tokenizer", None), "pre_tokenizer must be an object"),
         (change("pre_tokenizer.type", "ByteLevel"), "pre_tokenizer.type must be 'BertPreTokenizer' or"),
@@ -380,9 +380,13 @@ def test_bad_vocabularies(tmp_path: Path, content: bytes, message: str) -> None:
         (
             ["[UNK]", "a"],
             {"special_tokens": {"b": 1}},
-            "special_tokens must be tokens with an id of their own",
+            "added_tokens must be tokens with an id of their own",
         ),
-        (["[UNK]", "a"], {"special_tokens": {"a": 2}}, "special_tokens must be tokens with one id"),
+        (
+            ["[UNK]", "a"],
+            {"special_tokens": {"a": 2}},
+            "added_tokens must be tokens with the id of the vocabulary",
+        ),
         (["[UNK]"], {"single": ["[CLS]", "$A"]}, "single must be special tokens and $A"),
         (["[UNK]"], {"pair": ["$A"]}, "pair must be special tokens and $A and $B"),
         (["[UNK]", "\ud800"], {}, "vocab must be tokens of Unicode"),
@@ -402,6 +406,10 @@ def test_a_vocabulary_with_gaps_and_tokens_beside_it() -> None:
     )
     assert tokenizer.decode([20, 10]) == "<s> a" and tokenizer.token_to_id(b"<s>") == 20
     assert tokenizer.token_to_id("x") is None and tokenizer.token_to_id(b"\xff") is None
+    added = AddedToken("xyz", 30, special=False, lstrip=True)
+    with_added = WordPieceTokenizer(tokenizer.vocab, added_tokens=[added])
+    assert with_added.encode("a   xyz a") == [10, 30, 10] and with_added.special_tokens == {"[UNK]": 3}
+    assert with_added.encode_with_offsets("a   xyz a")[1] == [(0, 1), (1, 7), (8, 9)]
     with pytest.raises(ValueError, match=r"0 to 1 for a vocab\.txt"):
         tokenizer.save_vocab("vocab.txt")
 

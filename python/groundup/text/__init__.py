@@ -5,6 +5,7 @@ from groundup.text.bpe import AddedToken, BPETokenizer
 from groundup.text.char import CharTokenizer
 from groundup.text.files import read_text
 from groundup.text.formats import load
+from groundup.text.sentencepiece_bpe import SentencePieceBPETokenizer
 from groundup.text.tokenizer import Tokenizer
 from groundup.text.unigram import UnigramTokenizer
 from groundup.text.wordpiece import WordPieceTokenizer
@@ -13,6 +14,7 @@ __all__ = [
     "AddedToken",
     "BPETokenizer",
     "CharTokenizer",
+    "SentencePieceBPETokenizer",
     "Tokenizer",
     "UnigramTokenizer",
     "WordPieceTokenizer",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 import groundup
+from groundup import _core
 from groundup.text import _templates as templates
+from groundup.text import hf
 from groundup.text._templates import Template
+from groundup.text.bpe import AddedToken
 from groundup.text.normalize import Normalizer
 from groundup.text.tokenizer import Ids, Offsets, Special, Tokenizer
 
@@ -32,11 +34,11 @@ class Compiled(Protocol):
 
 
 class Part(NamedTuple):
-    """A stretch of text: plain, or one special token."""
+    """A stretch of text: plain, or one added token by its id."""
 
     text: bytes
     start: int
-    special: int | None
+    added: int | None
 
 
 def byte_starts(text: str) -> npt.NDArray[np.int64]:
@@ -55,31 +57,42 @@ def byte_starts(text: str) -> npt.NDArray[np.int64]:
 class ModelTokenizer(Tokenizer):
     """A tokenizer over a compiled model.
 
-    A subclass sets ``_model``, ``_vocab``, ``special_tokens``, ``single`` and ``pair``, and ``_normalizer`` where the
-    model does not normalize by itself; it calls `_finish`.
+    A subclass sets ``_vocab``, calls `_set_added`, sets ``single``, ``pair``, ``_model``, and ``_normalizer`` where the
+    model does not normalize by itself, and calls `_finish`.
 
     Attributes:
+        added_tokens: what is found in a text before anything else, special tokens and others.
         single, pair: what is made of one text and of two with special tokens: their names, "$A" and "$B".
     """
 
+    added_tokens: tuple[AddedToken, ...]
     single: Template
     pair: Template
+    _added: dict[str, int]
     _model: Compiled
     _vocab: dict[str, int]
     _normalizer: Normalizer | None = None
 
+    def _set_added(
+        self, special: Iterable[str] | Mapping[str, int], added: Iterable[AddedToken], error: Any
+    ) -> None:
+        """Set ``added_tokens`` and ``special_tokens``: names of the vocabulary or ids, and others with flags."""
+        given = hf.special_ids(special, self._vocab, error)
+        self.added_tokens = (*(AddedToken(name, id_) for name, id_ in given.items()), *added)
+        self._added = hf.check_added(self.added_tokens, self._vocab, error)
+        self.special_tokens = {token.text: token.id for token in self.added_tokens if token.special}
+
     def _finish(self) -> None:
         self._tokens = {id_: token for token, id_ in self._vocab.items()}
-        self._size = max([*self._vocab.values(), *self.special_tokens.values()]) + 1
-        # The longest one counts where several begin together.
-        names = sorted(self.special_tokens, key=len, reverse=True)
-        self._special_pattern = re.compile("|".join(map(re.escape, names))) if names else None
+        self._tokens |= {id_: token for token, id_ in self._added.items()}
+        self._size = max(self._tokens) + 1
+        self._finders: dict[tuple[frozenset[str], frozenset[str]], _core.AddedTokens] = {}
 
     # ------------------------------------------------------------------------------------------------ vocabulary
 
     @property
     def vocab(self) -> dict[str, int]:
-        """The id of each token, without those that are special only."""
+        """The id of each token of the model, without those that were only added."""
         return dict(self._vocab)
 
     @property
@@ -95,7 +108,7 @@ class ModelTokenizer(Tokenizer):
         """The id of a token by its bytes or its text, special ones included, or ``None``."""
         if isinstance(token, bytes):
             token = token.decode("utf-8", "surrogateescape")
-        return self._vocab.get(token, self.special_tokens.get(token))
+        return self._vocab.get(token, self._added.get(token))
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.to_dict() == other.to_dict()
@@ -151,32 +164,42 @@ class ModelTokenizer(Tokenizer):
         original = [normalized.span(a, b) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
         return ids, byte_starts(text)[np.array(original, np.int64).reshape(-1, 2)]
 
+    def _finder(self, allowed: frozenset[str], forbidden: frozenset[str]) -> _core.AddedTokens:
+        """What looks for these special tokens, and for the added ones that are not special."""
+        finder = self._finders.get((allowed, forbidden))
+        if finder is None:
+            finder = self._finders[allowed, forbidden] = _core.AddedTokens(
+                [
+                    (t.text, t.id, t.special and t.text in forbidden, t.lstrip, t.rstrip, t.single_word)
+                    for t in self.added_tokens
+                    if not t.special or t.text in allowed or t.text in forbidden
+                ]
+            )
+        return finder
+
     def _parts(
         self, text: str | bytes, allowed_special: Special, disallowed_special: Special
-    ) -> Iterator[Part]:
-        """What lies between special tokens, and they, in order."""
+    ) -> list[Part] | None:
+        """What lies between added tokens, and they, in order; None: there are none."""
         if not isinstance(text, str | bytes):
             raise TypeError(f"[{self._name}] text must be a str or bytes, but got {type(text).__name__}")
         allowed, forbidden = self._special_sets(allowed_special, disallowed_special)
+        if isinstance(text, str):
+            self._utf8(text)
+        found = self._finder(allowed, forbidden).find(text)
+        if not found:
+            return None
         data = self._utf8(text) if isinstance(text, str) else text
+        names = {self.special_tokens[name]: name for name in forbidden}
+        parts: list[Part] = []
         done = 0
-        if allowed or forbidden:
-            names = sorted(allowed | forbidden, key=len, reverse=True)
-            pattern = re.compile(b"|".join(re.escape(name.encode("utf-8")) for name in names))
-            for match in pattern.finditer(data):
-                name = match[0].decode("utf-8")
-                if name in forbidden:
-                    raise self._forbidden(name, data[: match.start()], isinstance(text, str))
-                yield Part(data[done : match.start()], done, None)
-                yield Part(match[0], match.start(), self.special_tokens[name])
-                done = match.end()
-        yield Part(data[done:], done, None)
-
-    def _is_plain(self, text: str | bytes, allowed_special: Special, disallowed_special: Special) -> bool:
-        """Is nothing in the text special, whatever is allowed? The usual case, found fast."""
-        if isinstance(text, str) and allowed_special == () and disallowed_special in ("all", ()):
-            return not (disallowed_special and any(name in text for name in self.special_tokens))
-        return False
+        for begin, end, id_ in found:
+            if id_ in names:
+                begin += data[begin:end].index(names[id_].encode("utf-8"))
+                raise self._forbidden(names[id_], data[:begin], isinstance(text, str))
+            parts += [Part(data[done:begin], done, None), Part(data[begin:end], begin, id_)]
+            done = end
+        return [*parts, Part(data[done:], done, None)]
 
     def encode(
         self,
@@ -205,15 +228,16 @@ class ModelTokenizer(Tokenizer):
         self, text: str | bytes, *, allowed_special: Special = (), disallowed_special: Special = "all"
     ) -> Ids:
         """The ids of a text as a uint32 array; see `encode`."""
-        if self._is_plain(text, allowed_special, disallowed_special):
+        parts = self._parts(text, allowed_special, disallowed_special)
+        if parts is None:
             return self._model.encode(self._normalized(text))
-        parts = [
+        ids = [
             self._model.encode(self._normalized(part.text, part.start == 0))
-            if part.special is None
-            else np.array([part.special], np.uint32)
-            for part in self._parts(text, allowed_special, disallowed_special)
+            if part.added is None
+            else np.array([part.added], np.uint32)
+            for part in parts
         ]
-        return np.concatenate(parts)
+        return np.concatenate(ids)
 
     def encode_batch(
         self,
@@ -233,7 +257,7 @@ class ModelTokenizer(Tokenizer):
             threads = groundup.num_threads()
         elif threads < 1:
             raise ValueError(f"[{self._name}] threads must be at least 1, but got {threads}")
-        if not all(self._is_plain(text, allowed_special, disallowed_special) for text in texts):
+        if any(self._parts(text, allowed_special, disallowed_special) is not None for text in texts):
             return [
                 self.encode(text, allowed_special=allowed_special, disallowed_special=disallowed_special)
                 for text in texts
@@ -247,12 +271,15 @@ class ModelTokenizer(Tokenizer):
     def _encode_with_spans(
         self, text: str | bytes, allowed_special: Special, disallowed_special: Special
     ) -> tuple[Ids, Offsets]:
+        parts = self._parts(text, allowed_special, disallowed_special)
+        if parts is None:
+            return self._spans(text, True)
         all_ids, all_spans = [], []
-        for part in self._parts(text, allowed_special, disallowed_special):
-            if part.special is None:
+        for part in parts:
+            if part.added is None:
                 ids, spans = self._spans(part.text, part.start == 0)
             else:
-                ids, spans = np.array([part.special], np.uint32), np.array([[0, len(part.text)]], np.int64)
+                ids, spans = np.array([part.added], np.uint32), np.array([[0, len(part.text)]], np.int64)
             all_ids.append(ids)
             all_spans.append(spans + part.start)
         return np.concatenate(all_ids), np.concatenate(all_spans)

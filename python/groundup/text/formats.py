@@ -5,6 +5,7 @@
 | Hugging Face ``tokenizer.json`` | `read_bpe_json` for a byte-level BPE; `load` looks which tokenizer it is |
 | tiktoken's rank files | `read_tiktoken` |
 | GPT-2's ``encoder.json`` and ``vocab.bpe`` | `read_gpt2` |
+| the others' files | their classes, with the helpers of `groundup.text.hf` |
 """
 
 from __future__ import annotations
@@ -318,7 +319,7 @@ def _pre_tokenizer(content: object, fail: Any) -> tuple[list[str], bool]:
 def load(path: str | os.PathLike[str]) -> Tokenizer | CharTokenizer:
     """A tokenizer from a file or a folder of any of the formats.
 
-    A file is a ``tokenizer.json``, a ``.tiktoken``, or BERT's ``vocab.txt``.
+    A file is a ``tokenizer.json``, a ``.tiktoken``, BERT's ``vocab.txt``, or llama2.c's ``tokenizer.bin``.
     A folder may hold ``tokenizer.json``, a ``.tiktoken`` file, or ``vocab.json``/``encoder.json`` with
     ``merges.txt``/``vocab.bpe``.
 
@@ -344,9 +345,12 @@ def load(path: str | os.PathLike[str]) -> Tokenizer | CharTokenizer:
     if path.suffix == ".tiktoken":
         return BPETokenizer.from_tiktoken(path)
     from groundup.text.char import CharTokenizer
+    from groundup.text.sentencepiece_bpe import SentencePieceBPETokenizer
     from groundup.text.unigram import UnigramTokenizer
     from groundup.text.wordpiece import WordPieceTokenizer
 
+    if path.suffix == ".bin":
+        return SentencePieceBPETokenizer.from_llama2c(path)
     if path.suffix == ".txt":
         return WordPieceTokenizer.from_vocab(path)
     content = read_json(path, max_values=_MAX_VALUES)
@@ -358,4 +362,6 @@ def load(path: str | os.PathLike[str]) -> Tokenizer | CharTokenizer:
         return UnigramTokenizer.from_file(path)
     if kind == "WordLevel":
         return CharTokenizer.load(path)
+    if isinstance(model, dict) and model.get("byte_fallback"):
+        return SentencePieceBPETokenizer.from_file(path)
     return BPETokenizer.from_file(path)  # or its error

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from groundup.files import read_json
+from groundup.text.bpe import AddedToken
 
 _MOST_VALUES = 8_000_000  # values of a file: a vocabulary of a million tokens with its merges is about five
 _HIGHEST_ID = 2**31 - 1
@@ -15,7 +16,7 @@ _REQUIRED = object()
 
 def shown(value: object) -> str:
     """A value for an error message, short."""
-    if isinstance(value, (dict, list)):
+    if isinstance(value, (dict, list)) and len(value) > 4:
         return f"{type(value).__name__} of {len(value)}"
     text = repr(value)
     return text if len(text) <= 60 else text[:60] + "…"
@@ -93,41 +94,45 @@ def check_vocabulary(vocab: Mapping[str, int], error: Any, field: str = "vocab")
     return dict(vocab)
 
 
-def read_added_tokens(top: Entry, vocab: Mapping[str, int]) -> dict[str, int]:
-    """Ids of the tokens in ``added_tokens``, by their text."""
-    added: dict[str, int] = {}
-    ids: dict[int, str] = {id_: token for token, id_ in vocab.items()}
+_FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+
+
+def read_added_tokens(top: Entry, vocab: Mapping[str, int]) -> list[AddedToken]:
+    """The field ``added_tokens``."""
+    tokens: list[AddedToken] = []
     for entry in top.entries("added_tokens"):
-        token = entry.get("content", str, "a string")
-        id_ = entry.get("id", int, "a number")
-        if not token or token in added:
-            raise entry.error("content", "a token that is not empty and there once", token)
-        if not 0 <= id_ <= _HIGHEST_ID or ids.get(id_, token) != token or vocab.get(token, id_) != id_:
-            raise entry.error("id", f"the one id of {token!r}", id_)
+        text = entry.get("content", str, "a string")
+        flags = {flag: entry.get(flag, bool, "true or false", False) for flag in _FLAGS}
+        token = AddedToken(text, entry.get("id", int, "a number"), **flags)
         try:
-            token.encode("utf-8")
-        except UnicodeEncodeError:
-            raise entry.error("content", "Unicode", token) from None
-        if entry.get("single_word", bool, "true or false", False):
-            raise entry.error("single_word", "false", True)
-        added[token] = id_
-        ids[id_] = token
+            check_added([*tokens, token], vocab, top.error)
+        except ValueError as error:
+            raise ValueError(str(error).replace("added_tokens", entry.field, 1)) from None
+        tokens.append(token)
+    return tokens
+
+
+def check_added(tokens: Iterable[AddedToken], vocab: Mapping[str, int], error: Any) -> dict[str, int]:
+    """Ids of added tokens by their text: those that the vocabulary has for them, or free ones."""
+    added: dict[str, int] = {}
+    texts = {id_: text for text, id_ in vocab.items()}
+    for token in tokens:
+        if not token.text or token.text in added or any("\ud800" <= c <= "\udfff" for c in token.text):
+            raise error("added_tokens", "texts that are not empty and there once", token.text)
+        if not 0 <= token.id <= _HIGHEST_ID or texts.get(token.id, token.text) != token.text:
+            raise error("added_tokens", "tokens with an id of their own", {token.text: token.id})
+        if vocab.get(token.text, token.id) != token.id:
+            raise error("added_tokens", "tokens with the id of the vocabulary", {token.text: token.id})
+        added[token.text] = token.id
+        texts[token.id] = token.text
     return added
 
 
-def added_tokens(special: Mapping[str, int]) -> list[dict[str, Any]]:
-    """The field ``added_tokens`` of special tokens."""
+def added_tokens(tokens: Iterable[AddedToken]) -> list[dict[str, Any]]:
+    """The field ``added_tokens``."""
     return [
-        {
-            "id": id_,
-            "content": token,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": True,
-        }
-        for token, id_ in sorted(special.items(), key=lambda item: item[1])
+        {"id": token.id, "content": token.text, **{flag: getattr(token, flag) for flag in _FLAGS}}
+        for token in sorted(tokens, key=lambda token: token.id)
     ]
 
 
@@ -135,20 +140,14 @@ def special_ids(
     names: Iterable[str] | Mapping[str, int], vocab: Mapping[str, int], error: Any
 ) -> dict[str, int]:
     """Special tokens with ids: given ones, or those of the vocabulary."""
-    result: dict[str, int] = {}
     given = names if isinstance(names, Mapping) else dict.fromkeys(names)
-    taken = {id_: token for token, id_ in vocab.items()}
-    for token, id_ in given.items():
-        if not isinstance(token, str) or not token:
-            raise error("special_tokens", "strings that are not empty", token)
+    result: dict[str, int] = {}
+    for name, id_ in given.items():
+        if not isinstance(name, str):
+            raise error("special_tokens", "strings", name)
         if id_ is None:
-            id_ = vocab.get(token)
-        if id_ is None:
-            raise error("special_tokens", "in the vocabulary, or given with an id", token)
-        if type(id_) is not int or not 0 <= id_ <= _HIGHEST_ID or taken.get(id_, token) != token:
-            raise error("special_tokens", "tokens with an id of their own", {token: id_})
-        if vocab.get(token, id_) != id_:
-            raise error("special_tokens", "tokens with one id", {token: id_})
-        result[token] = id_
-        taken[id_] = token
+            id_ = vocab.get(name)
+        if type(id_) is not int:
+            raise error("special_tokens", "in the vocabulary, or given with an id", name)
+        result[name] = id_
     return result

@@ -25,6 +25,7 @@ from groundup.text import _templates as templates
 from groundup.text import hf
 from groundup.text import normalize as nm
 from groundup.text._model import ModelTokenizer
+from groundup.text.bpe import AddedToken
 from groundup.text.metaspace import MARK, Metaspace
 
 Prepend = Literal["always", "first", "never"]
@@ -48,6 +49,7 @@ class UnigramTokenizer(ModelTokenizer):
         split: words are spelt one by one, so no piece has a "▁" inside.
         words: all white space parts words and is lost; otherwise only spaces count, and are kept.
         special_tokens: their names; None: the unknown token, if there is one.
+        added_tokens: more tokens that are found before anything else, with their flags.
         single, pair: what is put around texts: special tokens, "$A" and "$B".
 
     Raises:
@@ -73,6 +75,7 @@ class UnigramTokenizer(ModelTokenizer):
         split: bool = True,
         words: bool = False,
         special_tokens: Iterable[str] | None = None,
+        added_tokens: Iterable[AddedToken] = (),
         single: Iterable[str] = ("$A",),
         pair: Iterable[str] = ("$A", "$B"),
     ) -> None:
@@ -84,7 +87,7 @@ class UnigramTokenizer(ModelTokenizer):
             raise self._error("prepend", "'always', 'first' or 'never'", prepend)
         if special_tokens is None:
             special_tokens = [] if unk_token is None else [unk_token]
-        self.special_tokens = hf.special_ids(special_tokens, self._vocab, self._error)
+        self._set_added(special_tokens, added_tokens, self._error)
         if byte_fallback and not any(name in self._vocab for name in _BYTES):
             raise self._error("pieces", "with bytes <0x00> to <0xFF> for byte_fallback", "none of them")
         self.unk_token = unk_token
@@ -102,7 +105,7 @@ class UnigramTokenizer(ModelTokenizer):
             [
                 (piece, score, id_)
                 for id_, (piece, score) in enumerate(self.pieces)
-                if piece not in self.special_tokens  # these never come out of plain text
+                if piece not in self._added  # these never come out of plain text
             ],
             min(score for _, score in self.pieces) - _UNKNOWN_PENALTY,
             None if unk_token is None else self._vocab[unk_token],
@@ -258,7 +261,11 @@ class UnigramTokenizer(ModelTokenizer):
 
     def _safe_cut(self, text: str | bytes) -> int:
         # Words begin at spaces; but a normalizer may look across them, and special tokens may hold them.
-        if self.normalizer is not None or not self.split or any(" " in name for name in self.special_tokens):
+        if (
+            self.normalizer is not None
+            or not self.split
+            or any(t.lstrip or t.rstrip or " " in t.text for t in self.added_tokens)
+        ):
             return 0
         # Behind the cut a "▁" is put before what does not begin with one: a space does.
         return max(text.rfind(" " if isinstance(text, str) else b" "), 0)  # type: ignore[arg-type]
@@ -309,7 +316,7 @@ class UnigramTokenizer(ModelTokenizer):
         """
         from groundup.reference import unigram as reference
 
-        scores = {piece: score for piece, score in self.pieces if piece not in self.special_tokens}
+        scores = {piece: score for piece, score in self.pieces if piece not in self._added}
         normalized = self._at_start.normalize(text)
         words = _WORD.findall(normalized) if self.split else [normalized]
         rows = []
@@ -361,10 +368,8 @@ class UnigramTokenizer(ModelTokenizer):
         byte_fallback = model.get("byte_fallback", bool, "true or false", False)
         if byte_fallback and not any(name in vocab for name in _BYTES):
             raise model.error("vocab", "with bytes <0x00> to <0xFF> for byte_fallback", "none of them")
-        special = hf.read_added_tokens(top, vocab)
-        for token in special:
-            if token not in vocab:
-                raise top.error("added_tokens", "pieces of the vocabulary", token)
+        added = hf.read_added_tokens(top, vocab)
+        special = {token.text: token.id for token in added if token.special}
         space, words = _read_pre_tokenizer(top)
         prepend, split = _read_metaspace(space)
         decoder = top.entry("decoder")
@@ -387,7 +392,8 @@ class UnigramTokenizer(ModelTokenizer):
             prepend=prepend,
             split=split,
             words=words,
-            special_tokens=special,
+            special_tokens=(),
+            added_tokens=added,
             single=single,
             pair=pair,
         )
@@ -406,7 +412,7 @@ class UnigramTokenizer(ModelTokenizer):
             "version": "1.0",
             "truncation": None,
             "padding": None,
-            "added_tokens": hf.added_tokens(self.special_tokens),
+            "added_tokens": hf.added_tokens(self.added_tokens),
             "normalizer": self.normalizer.to_dict() if self.normalizer else None,
             "pre_tokenizer": by_word if self.words else space,
             "post_processor": templates.to_dict(self.single, self.pair, self.special_tokens),

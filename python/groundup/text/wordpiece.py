@@ -21,6 +21,7 @@ from groundup.text import _templates as templates
 from groundup.text import hf
 from groundup.text import normalize as nm
 from groundup.text._model import ModelTokenizer
+from groundup.text.bpe import AddedToken
 
 _BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _PRE_TOKENIZERS = {"bert": "BertPreTokenizer", "whitespace": "WhitespaceSplit"}
@@ -45,6 +46,7 @@ class WordPieceTokenizer(ModelTokenizer):
         normalizer: what is done to text first; None: nothing.
         pre_tokenizer: where words end: ``"bert"`` at white space and around punctuation, or ``"whitespace"``.
         special_tokens: their names; None: those of BERT's that are in the vocabulary.
+        added_tokens: more tokens that are found before anything else, with their flags.
         single, pair: what `encode` and `encode_pair` make with special tokens: their names, "$A" and "$B".
         cleanup: take spaces before punctuation out again when decoding.
 
@@ -71,6 +73,7 @@ class WordPieceTokenizer(ModelTokenizer):
         normalizer: nm.Normalizer | None = nm.BertNormalizer(),  # noqa: B008 - it has no state
         pre_tokenizer: Literal["bert", "whitespace"] = "bert",
         special_tokens: Iterable[str] | Mapping[str, int] | None = None,
+        added_tokens: Iterable[AddedToken] = (),
         single: Iterable[str] | None = None,
         pair: Iterable[str] | None = None,
         cleanup: bool = True,
@@ -90,7 +93,7 @@ class WordPieceTokenizer(ModelTokenizer):
             raise self._error("pre_tokenizer", "'bert' or 'whitespace'", pre_tokenizer)
         if special_tokens is None:
             special_tokens = [token for token in _BERT_SPECIAL if token in self._vocab]
-        self.special_tokens = hf.special_ids(special_tokens, self._vocab, self._error)
+        self._set_added(special_tokens, added_tokens, self._error)
         self.unk_token = unk_token
         self.prefix = prefix
         self.max_chars_per_word = max_chars_per_word
@@ -108,8 +111,8 @@ class WordPieceTokenizer(ModelTokenizer):
         self._normalizer = None if inside else normalizer
         bert_steps = normalizer if isinstance(normalizer, nm.BertNormalizer) else None
         self._model = _core.WordPiece(
-            # Special tokens never come out of plain text.
-            [item for item in self._vocab.items() if item[0] not in self.special_tokens],
+            # Added tokens never come out of plain text.
+            [item for item in self._vocab.items() if item[0] not in self._added],
             self._vocab[unk_token],
             prefix,
             max_chars_per_word,
@@ -133,7 +136,7 @@ class WordPieceTokenizer(ModelTokenizer):
     def _safe_cut(self, text: str | bytes) -> int:
         # Words end at these, so nothing crosses them but a special token that holds one.
         blanks = " \n\t\r"
-        if any(blank in token for token in self.special_tokens for blank in blanks):
+        if any(t.lstrip or t.rstrip or blank in t.text for t in self.added_tokens for blank in blanks):
             return 0
         if isinstance(text, bytes):
             return max(*(text.rfind(blank.encode()) for blank in blanks), 0)
@@ -260,7 +263,8 @@ class WordPieceTokenizer(ModelTokenizer):
         max_chars = model.get("max_input_chars_per_word", int, "a number", 100)
         if not 1 <= max_chars <= 2**31:
             raise model.error("max_input_chars_per_word", "from 1 to 2**31", max_chars)
-        special = hf.read_added_tokens(top, vocab)
+        added = hf.read_added_tokens(top, vocab)
+        special = {token.text: token.id for token in added if token.special}
         pre_tokenizer: Literal["bert", "whitespace"] = "whitespace"
         if top.entry("pre_tokenizer").content.get("type") != "WhitespaceSplit":
             top.entry("pre_tokenizer").expect("type", "BertPreTokenizer", "WhitespaceSplit")
@@ -280,7 +284,8 @@ class WordPieceTokenizer(ModelTokenizer):
             max_chars_per_word=max_chars,
             normalizer=nm.from_dict(top.content.get("normalizer"), f"{top.path}: normalizer"),
             pre_tokenizer=pre_tokenizer,
-            special_tokens=special,
+            special_tokens=(),
+            added_tokens=added,
             single=single,
             pair=pair,
             cleanup=cleanup,
@@ -292,7 +297,7 @@ class WordPieceTokenizer(ModelTokenizer):
             "version": "1.0",
             "truncation": None,
             "padding": None,
-            "added_tokens": hf.added_tokens(self.special_tokens),
+            "added_tokens": hf.added_tokens(self.added_tokens),
             "normalizer": self.normalizer.to_dict() if self.normalizer else None,
             "pre_tokenizer": {"type": _PRE_TOKENIZERS[self.pre_tokenizer]},
             "post_processor": templates.to_dict(self.single, self.pair, self.special_tokens),

@@ -1,0 +1,220 @@
+#include "text/char_bpe.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "core/errors.hpp"
+#include "text/chunk_cache.hpp"
+#include "text/unicode.hpp"
+
+namespace gu::text {
+
+namespace {
+
+constexpr std::string_view kMark = "\xE2\x96\x81";  // U+2581
+
+bool is_mark(const uint8_t* p, const uint8_t* end) {
+  return end - p >= 3 && p[0] == 0xE2 && p[1] == 0x96 && p[2] == 0x81;
+}
+
+// Has it a U+2581 that follows another character?
+bool crosses_words(std::string_view token) {
+  std::size_t at = 0;
+  while (token.substr(at, 3) == kMark) at += 3;
+  return token.find(kMark, at) != std::string_view::npos;
+}
+
+}  // namespace
+
+struct CharBpeScratch {
+  ChunkCache cache;
+  std::vector<TokenSpan> tokens;
+  std::vector<uint32_t> next, previous;
+  std::vector<Merged> pairs;   // what each token and the next become
+  std::vector<uint64_t> heap;  // order above, position below
+};
+
+CharBpe::CharBpe(const std::vector<std::pair<std::string, uint32_t>>& vocabulary,
+                 const std::vector<OrderedMerge>& merges, CharBpeOptions options)
+    : pairs_(merges.size()), options_(options) {
+  std::size_t bytes = 0;
+  for (const auto& [token, id] : vocabulary) bytes += token.size();
+  trie_ = Trie(bytes);
+  for (const auto& [token, id] : vocabulary) {
+    if (!token.empty() && !trie_.add(token, id)) {
+      fail<ValueError>("[SentencePieceBPETokenizer] tokens must be unique, but got '", token,
+                       "' twice");
+    }
+  }
+  for (const OrderedMerge& m : merges) pairs_.insert(m.left, m.right, {m.order, m.result});
+  const uint32_t mark = trie_.find(kMark);
+  words_apart_ = mark != Trie::kNone && trie_.value(mark) != Trie::kNone && !options_.whole_words &&
+                 std::none_of(vocabulary.begin(), vocabulary.end(),
+                              [](const auto& item) { return crosses_words(item.first); });
+}
+
+CharBpe::~CharBpe() = default;
+
+// Characters of the word as tokens, bytes or unknown ones.
+void CharBpe::start(const uint8_t* word, std::size_t size, std::vector<TokenSpan>& tokens) const {
+  tokens.clear();
+  bool after_unknown = false;
+  for (uint32_t at = 0; at < size;) {
+    const uint32_t end = at + decode_utf8(word + at, word + size).length;
+    const std::string_view character(reinterpret_cast<const char*>(word) + at, end - at);
+    const uint32_t node = trie_.find(character);
+    if (node != Trie::kNone && trie_.value(node) != Trie::kNone) {
+      tokens.push_back({trie_.value(node), at, end});
+      after_unknown = false;
+    } else if (options_.byte_ids && std::all_of(character.begin(), character.end(), [&](char c) {
+                 return (*options_.byte_ids)[static_cast<uint8_t>(c)] != Trie::kNone;
+               })) {
+      for (char c : character) {
+        tokens.push_back({(*options_.byte_ids)[static_cast<uint8_t>(c)], at, end});
+      }
+      after_unknown = false;
+    } else if (!options_.unknown_id) {
+      fail<ValueError>(
+          "[SentencePieceBPETokenizer] text must be of the vocabulary, as it has neither an "
+          "unknown "
+          "token nor bytes, but got '",
+          character, "'");
+    } else if (after_unknown && options_.fuse_unknown) {
+      tokens.back().end = end;
+    } else {
+      tokens.push_back({*options_.unknown_id, at, end});
+      after_unknown = true;
+    }
+    at = end;
+  }
+}
+
+// The best pair of all, again and again.
+void CharBpe::merge_short(std::vector<TokenSpan>& tokens) const {
+  while (tokens.size() > 1) {
+    Merged best{kNoToken, kNoToken};
+    std::size_t at = 0;
+    for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+      const Merged m = pairs_.find(tokens[i].id, tokens[i + 1].id);
+      if (m.order < best.order) {
+        best = m;
+        at = i;
+      }
+    }
+    if (best.order == kNoToken) return;
+    tokens[at] = {best.result, tokens[at].begin, std::max(tokens[at].end, tokens[at + 1].end)};
+    tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+  }
+}
+
+// The same with a heap. An entry whose pair has changed meanwhile is skipped.
+void CharBpe::merge_long(CharBpeScratch& s) const {
+  constexpr uint32_t kEnd = 0xFFFFFFFF;
+  std::vector<TokenSpan>& tokens = s.tokens;
+  const auto n = static_cast<uint32_t>(tokens.size());
+  s.next.resize(n);
+  s.previous.resize(n);
+  s.pairs.assign(n, Merged{kNoToken, kNoToken});
+  s.heap.clear();
+  const auto offer = [&](uint32_t i) {
+    s.pairs[i] = s.next[i] == kEnd ? Merged{kNoToken, kNoToken}
+                                   : pairs_.find(tokens[i].id, tokens[s.next[i]].id);
+    if (s.pairs[i].order == kNoToken) return;
+    s.heap.push_back(uint64_t{s.pairs[i].order} << 32 | i);
+    std::push_heap(s.heap.begin(), s.heap.end(), std::greater<>());
+  };
+  for (uint32_t i = 0; i < n; ++i) {
+    s.next[i] = i + 1 < n ? i + 1 : kEnd;
+    s.previous[i] = i > 0 ? i - 1 : kEnd;
+  }
+  for (uint32_t i = 0; i < n; ++i) offer(i);
+  while (!s.heap.empty()) {
+    std::pop_heap(s.heap.begin(), s.heap.end(), std::greater<>());
+    const auto order = static_cast<uint32_t>(s.heap.back() >> 32);
+    const auto i = static_cast<uint32_t>(s.heap.back());
+    s.heap.pop_back();
+    if (s.pairs[i].order != order) continue;
+    const uint32_t right = s.next[i];
+    tokens[i] = {s.pairs[i].result, tokens[i].begin, std::max(tokens[i].end, tokens[right].end)};
+    s.next[i] = s.next[right];
+    s.pairs[right] = {kNoToken, kNoToken};  // it is gone
+    if (s.next[i] != kEnd) s.previous[s.next[i]] = i;
+    offer(i);
+    if (s.previous[i] != kEnd) offer(s.previous[i]);
+  }
+  std::size_t kept = 0;
+  for (uint32_t i = 0; i != kEnd && i < n; i = s.next[i]) tokens[kept++] = tokens[i];
+  tokens.resize(kept);
+}
+
+void CharBpe::encode_word(const uint8_t* word, std::size_t size, CharBpeScratch& scratch) const {
+  if (options_.whole_words) {
+    const uint32_t node = trie_.find({reinterpret_cast<const char*>(word), size});
+    if (node != Trie::kNone && trie_.value(node) != Trie::kNone) {
+      scratch.tokens.assign(1, {trie_.value(node), 0, static_cast<uint32_t>(size)});
+      return;
+    }
+  }
+  start(word, size, scratch.tokens);
+  if (scratch.tokens.size() <= 32) {
+    merge_short(scratch.tokens);
+  } else {
+    merge_long(scratch);
+  }
+}
+
+// The end of the word that begins at `at`: before the next U+2581; where words are only encoded
+// apart because no merge can cross, marks beside each other stay together.
+std::size_t CharBpe::word_end(const uint8_t* text, std::size_t at, std::size_t size) const {
+  if (!options_.split && !words_apart_) return size;
+  const uint8_t* const end = text + size;
+  const uint8_t* p = text + at;
+  if (options_.split) {
+    p += is_mark(p, end) ? 3 : 1;
+  } else {
+    while (is_mark(p, end)) p += 3;
+  }
+  while (p < end) {
+    p = static_cast<const uint8_t*>(std::memchr(p, 0xE2, static_cast<std::size_t>(end - p)));
+    if (p == nullptr) return size;
+    if (is_mark(p, end)) return static_cast<std::size_t>(p - text);
+    ++p;
+  }
+  return size;
+}
+
+void CharBpe::encode(const uint8_t* text, std::size_t size, std::vector<uint32_t>& ids) const {
+  const ScratchPool<CharBpeScratch>::Lease scratch(pool_);
+  for (std::size_t at = 0; at < size;) {
+    const std::size_t end = word_end(text, at, size);
+    std::span<const uint32_t> known;
+    if (end - at <= ChunkCache::kLongest && scratch->cache.find(text + at, end - at, known)) {
+      ids.insert(ids.end(), known.begin(), known.end());
+    } else {
+      encode_word(text + at, end - at, *scratch);
+      const std::size_t before = ids.size();
+      for (const TokenSpan& token : scratch->tokens) ids.push_back(token.id);
+      scratch->cache.add(text + at, end - at, ids.data() + before, ids.size() - before);
+    }
+    at = end;
+  }
+}
+
+void CharBpe::encode_spans(const uint8_t* text, std::size_t size,
+                           std::vector<TokenSpan>& tokens) const {
+  const ScratchPool<CharBpeScratch>::Lease scratch(pool_);
+  for (std::size_t at = 0; at < size;) {
+    const std::size_t end = word_end(text, at, size);
+    encode_word(text + at, end - at, *scratch);
+    const auto offset = static_cast<uint32_t>(at);
+    for (const TokenSpan& t : scratch->tokens) {
+      tokens.push_back({t.id, t.begin + offset, t.end + offset});
+    }
+    at = end;
+  }
+}
+
+}  // namespace gu::text

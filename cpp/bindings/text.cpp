@@ -17,6 +17,7 @@
 #include "core/threads.hpp"
 #include "text/batch.hpp"
 #include "text/bpe.hpp"
+#include "text/window.hpp"
 
 namespace py = pybind11;
 

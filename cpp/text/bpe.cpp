@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "core/errors.hpp"
+#include "text/window.hpp"
 
 namespace gu::text {
 
@@ -442,6 +443,14 @@ void Bpe::piece_not_cached(const uint8_t* p, std::size_t n, Cache& cache, Ids& o
 [[gnu::noinline]] void Bpe::encode_piece(const uint8_t* p, std::size_t n, Cache& cache,
                                          Ids& out) const {
   if (n > kLongBytes) return piece_not_cached(p, n, cache, out);
+  if (n <= kShortBytes) {  // it is there, but the buffer was full
+    const Key key = short_key(p, n, n);
+    const ShortEntry& entry = cache.short_entries[short_slot(key)];
+    if (entry.low == key.low && entry.high == key.high) {
+      for (uint32_t i = 0; i < entry.count; ++i) out.push(entry.ids[i]);
+      return;
+    }
+  }
   const std::size_t before = out.size();
   LongEntry& entry = cache.long_entries[hash_bytes(p, n) >> (64 - std::countr_zero(kLongEntries))];
   if (entry.length == n && std::memcmp(entry.bytes, p, n) == 0) {
@@ -471,21 +480,28 @@ template <Pattern pattern>
 void Bpe::encode_plain(const uint8_t* text, std::size_t size, Cache& cache, Ids& out) const {
   const uint8_t* const end = text + size;
   const ShortEntry* const entries = cache.short_entries.data();
-  out.need(size / 4 + 4);
-  split<pattern>(text, size, [&](const uint8_t* p, const uint8_t* q) {
+  uint32_t* next = out.need(size / 4 + 4);
+  const uint32_t* last = next + size / 4;  // where four ids still fit
+  const auto reach = [&] { out.added(static_cast<std::size_t>(next - (out.data() + out.size()))); };
+  split_fast<pattern>(text, size, [&](const uint8_t* p, const uint8_t* q) {
     const auto n = static_cast<std::size_t>(q - p);
-    if (n <= kShortBytes) [[likely]] {
+    if (n <= kShortBytes && next <= last) [[likely]] {
       const Key key = short_key(p, n, static_cast<std::size_t>(end - p));
       const ShortEntry& entry = entries[short_slot(key)];
       if (entry.low == key.low && entry.high == key.high) [[likely]] {
         // All of the entry is copied, as that is one instruction; what is too much is written over.
-        std::memcpy(out.need(4), entry.ids, 16);
-        out.added(entry.count);
+        std::memcpy(next, entry.ids, 16);
+        next += entry.count;
         return;
       }
     }
+    reach();
     encode_piece(p, n, cache, out);
+    const std::size_t more = static_cast<std::size_t>(end - q) / 4;
+    next = out.need(more + 4);
+    last = next + more;
   });
+  reach();
 }
 
 void Bpe::encode(const uint8_t* text, std::size_t size, const AddedTokens& added, Origin origin,

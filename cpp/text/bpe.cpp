@@ -135,7 +135,7 @@ AddedTokens::Match AddedTokens::find(const uint8_t* text, std::size_t size,
 
 namespace {
 
-constexpr std::size_t kShortEntries = std::size_t{1} << 15, kLongEntries = std::size_t{1} << 13;
+constexpr std::size_t kShortSets = std::size_t{1} << 15, kLongEntries = std::size_t{1} << 13;
 constexpr std::size_t kShortBytes = 15, kShortIds = 3, kLongBytes = 46, kLongIds = 18;
 constexpr std::size_t kInArray = 64;  // bytes of a piece that is merged in an array
 
@@ -150,14 +150,19 @@ struct alignas(128) LongEntry {
   uint8_t bytes[kLongBytes];
   uint32_t ids[kLongIds];
 };
-static_assert(sizeof(ShortEntry) == 32 && sizeof(LongEntry) == 128);
+// The places where a short piece may be: a cache line, or the one beside it. Which it is, is its
+// hash's choice.
+struct alignas(64) ShortSet {
+  ShortEntry entries[2];
+};
+static_assert(sizeof(ShortSet) == 64 && sizeof(LongEntry) == 128);
 
 struct Key {
   uint64_t low, high;
 };
 
 // The key of n bytes at p, 1 to 15, of which `readable` may be read.
-inline Key short_key(const uint8_t* p, std::size_t n, std::size_t readable) {
+[[gnu::always_inline]] inline Key short_key(const uint8_t* p, std::size_t n, std::size_t readable) {
   constexpr auto masks = [] {
     std::array<Key, 16> table{};
     for (std::size_t i = 0; i < 16; ++i) {
@@ -178,16 +183,42 @@ inline Key short_key(const uint8_t* p, std::size_t n, std::size_t readable) {
   return key;
 }
 
-inline std::size_t short_slot(Key key) {
-  const uint64_t h = (key.low ^ (key.high * 0xc2b2ae3d27d4eb4f)) * 0x9e3779b97f4a7c15;
-  return h >> (64 - std::countr_zero(kShortEntries));
+inline uint64_t short_hash(Key key) {
+  return (key.low ^ (key.high * 0xc2b2ae3d27d4eb4f)) * 0x9e3779b97f4a7c15;
+}
+
+inline bool holds(const ShortEntry& entry, Key key) {
+  return entry.low == key.low && entry.high == key.high;
 }
 
 }  // namespace
 
 class Bpe::Cache {
  public:
-  std::vector<ShortEntry> short_entries = std::vector<ShortEntry>(kShortEntries);
+  // The entry that holds the key, or one that does not.
+  [[gnu::always_inline]] const ShortEntry& find(Key key) const {
+    const std::size_t home = short_hash(key) >> (64 - std::countr_zero(kShortSets));
+    const ShortSet& set = short_sets[home];
+    const ShortEntry& entry = set.entries[holds(set.entries[1], key)];
+    if (holds(entry, key)) [[likely]] {
+      return entry;
+    }
+    const ShortSet& beside = short_sets[home ^ 1];
+    return beside.entries[holds(beside.entries[1], key)];
+  }
+  // Where to write the key's entry: a free one, or that of an unlucky piece.
+  ShortEntry& place(Key key) {
+    const uint64_t hash = short_hash(key);
+    const std::size_t home = hash >> (64 - std::countr_zero(kShortSets));
+    for (const std::size_t i : {home, home ^ 1}) {
+      for (ShortEntry& entry : short_sets[i].entries) {
+        if (entry.high == 0) return entry;
+      }
+    }
+    return short_sets[home].entries[hash >> 20 & 1];
+  }
+
+  std::vector<ShortSet> short_sets = std::vector<ShortSet>(kShortSets);
   std::vector<LongEntry> long_entries = std::vector<LongEntry>(kLongEntries);
   // Of a long piece while it is merged, by byte: the ids of parts that begin there, their
   // neighbours, and the pair with the next part.
@@ -365,7 +396,7 @@ std::size_t Bpe::merge_short(const uint8_t* p, std::size_t n, uint32_t* ids) con
 std::size_t Bpe::merge_long(const uint8_t* p, std::size_t n, Cache& cache) const {
   if (n >= kNoToken) fail<ValueError>("[BPETokenizer] pieces must be below 4 GiB, but got ", n);
   const auto size = static_cast<uint32_t>(n);
-  auto& [short_entries, long_entries, ids, next, previous, pairs, heap] = cache;
+  auto& [short_sets, long_entries, ids, next, previous, pairs, heap] = cache;
   ids.resize(n);
   next.resize(n);
   previous.resize(n);
@@ -445,8 +476,8 @@ void Bpe::piece_not_cached(const uint8_t* p, std::size_t n, Cache& cache, Ids& o
   if (n > kLongBytes) return piece_not_cached(p, n, cache, out);
   if (n <= kShortBytes) {  // it is there, but the buffer was full
     const Key key = short_key(p, n, n);
-    const ShortEntry& entry = cache.short_entries[short_slot(key)];
-    if (entry.low == key.low && entry.high == key.high) {
+    const ShortEntry& entry = cache.find(key);
+    if (holds(entry, key)) {
       for (uint32_t i = 0; i < entry.count; ++i) out.push(entry.ids[i]);
       return;
     }
@@ -463,7 +494,7 @@ void Bpe::piece_not_cached(const uint8_t* p, std::size_t n, Cache& cache, Ids& o
   const std::size_t count = out.size() - before;
   if (n <= kShortBytes && count <= kShortIds) {
     const Key key = short_key(p, n, n);
-    ShortEntry& slot = cache.short_entries[short_slot(key)];
+    ShortEntry& slot = cache.place(key);
     slot.low = key.low;
     slot.high = key.high;
     std::memcpy(slot.ids, ids, count * sizeof(uint32_t));
@@ -479,7 +510,6 @@ void Bpe::piece_not_cached(const uint8_t* p, std::size_t n, Cache& cache, Ids& o
 template <Pattern pattern>
 void Bpe::encode_plain(const uint8_t* text, std::size_t size, Cache& cache, Ids& out) const {
   const uint8_t* const end = text + size;
-  const ShortEntry* const entries = cache.short_entries.data();
   uint32_t* next = out.need(size / 4 + 4);
   const uint32_t* last = next + size / 4;  // where four ids still fit
   const auto reach = [&] { out.added(static_cast<std::size_t>(next - (out.data() + out.size()))); };
@@ -487,8 +517,8 @@ void Bpe::encode_plain(const uint8_t* text, std::size_t size, Cache& cache, Ids&
     const auto n = static_cast<std::size_t>(q - p);
     if (n <= kShortBytes && next <= last) [[likely]] {
       const Key key = short_key(p, n, static_cast<std::size_t>(end - p));
-      const ShortEntry& entry = entries[short_slot(key)];
-      if (entry.low == key.low && entry.high == key.high) [[likely]] {
+      const ShortEntry& entry = cache.find(key);
+      if (holds(entry, key)) [[likely]] {
         // All of the entry is copied, as that is one instruction; what is too much is written over.
         std::memcpy(next, entry.ids, 16);
         next += entry.count;

@@ -38,8 +38,6 @@ class Bytes64 {
  private:
   __m512i v_;
 };
-inline constexpr bool kWindows = true;
-
 #elif defined(__SSE2__)
 
 class Bytes64 {
@@ -76,11 +74,6 @@ class Bytes64 {
   }
   __m128i v_[4];
 };
-inline constexpr bool kWindows = true;
-
-#else
-
-inline constexpr bool kWindows = false;
 
 #endif
 
@@ -176,27 +169,23 @@ inline uint64_t piece_starts(const uint8_t* p) {
 template <Pattern pattern, class F>
 void split_fast(const uint8_t* text, std::size_t size, F&& piece) {
   const uint8_t* const end = text + size;
-  const uint8_t* p = text;
-  if constexpr (kWindows && pattern != Pattern::whitespace && pattern != Pattern::none) {
-    while (end - p > 64) {
-      if ((p[0] | p[1]) < 0x80) {
-        const uint8_t* const window = p;
-        for (uint64_t starts = piece_starts<pattern>(window); starts != 0; starts &= starts - 1) {
-          const uint8_t* const next = window + std::countr_zero(starts);
-          piece(p, next);
-          p = next;
+  for (const uint8_t* p = text; p < end;) {
+    const uint8_t* ends[64];
+    std::size_t n = 0;
+#if defined(__SSE2__)
+    if constexpr (pattern != Pattern::whitespace && pattern != Pattern::none) {
+      if (end - p > 64 && (p[0] | p[1]) < 0x80) {
+        for (uint64_t starts = piece_starts<pattern>(p); starts != 0; starts &= starts - 1) {
+          ends[n++] = p + std::countr_zero(starts);
         }
-        if (p > window) continue;
       }
-      const uint8_t* const next = piece_end<pattern>(p, end);
-      piece(p, next);
-      p = next;
     }
-  }
-  while (p < end) {
-    const uint8_t* const next = piece_end<pattern>(p, end);
-    piece(p, next);
-    p = next;
+#endif
+    if (n == 0) ends[n++] = piece_end<pattern>(p, end);
+    for (std::size_t i = 0; i < n; ++i) {  // the only call, so that it is inlined
+      piece(p, ends[i]);
+      p = ends[i];
+    }
   }
 }
 

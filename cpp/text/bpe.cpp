@@ -42,16 +42,35 @@ PairTable::PairTable(std::size_t pairs) {
   slots_.resize(std::size_t{1} << bits);
   mask_ = slots_.size() - 1;
   shift_ = 64 - bits;
+  bits_.resize(std::max<std::size_t>(slots_.size() / 8, 2));
+  bits_shift_ = 64 - std::countr_zero(bits_.size());
 }
 
 bool PairTable::insert(uint32_t left, uint32_t right, Merged merged) {
-  std::size_t slot = index(left, right);
+  const uint64_t h = hash(left, right);
+  bits_[h >> bits_shift_] |= uint64_t{1} << (h >> (bits_shift_ - 6) & 63);
+  std::size_t slot = h >> shift_;
   while (slots_[slot].merged.order != kNoToken) {
     if (slots_[slot].left == left && slots_[slot].right == right) return false;
     slot = (slot + 1) & mask_;
   }
   slots_[slot] = {left, right, merged};
   return true;
+}
+
+// ----------------------------------------------------------------------------------- ShortTokens
+
+ShortTokens::ShortTokens(std::size_t tokens) {
+  const int bits = std::max(1, static_cast<int>(std::bit_width(tokens + tokens / 2)));
+  slots_.resize(std::size_t{1} << bits);
+  mask_ = slots_.size() - 1;
+  shift_ = 64 - bits;
+}
+
+void ShortTokens::insert(Key key, uint32_t id) {
+  std::size_t slot = key.hash() >> shift_;
+  while (slots_[slot].id != kNoToken) slot = (slot + 1) & mask_;
+  slots_[slot] = {key, id};
 }
 
 // ----------------------------------------------------------------------------------- AddedTokens
@@ -141,8 +160,8 @@ constexpr std::size_t kInArray = 64;  // bytes of a piece that is merged in an a
 
 // A piece of up to 15 bytes and its up to three ids; half a cache line.
 struct alignas(32) ShortEntry {
-  uint64_t low, high;  // the bytes, and in the last one how many; 0 if the entry is empty
-  uint32_t ids[3], count;
+  Key key{0, 0};  // zeros if the entry is empty
+  uint32_t ids[kShortIds]{}, count = 0;
 };
 
 struct alignas(128) LongEntry {
@@ -156,10 +175,6 @@ struct alignas(64) ShortSet {
   ShortEntry entries[2];
 };
 static_assert(sizeof(ShortSet) == 64 && sizeof(LongEntry) == 128);
-
-struct Key {
-  uint64_t low, high;
-};
 
 // The key of n bytes at p, 1 to 15, of which `readable` may be read.
 [[gnu::always_inline]] inline Key short_key(const uint8_t* p, std::size_t n, std::size_t readable) {
@@ -183,36 +198,28 @@ struct Key {
   return key;
 }
 
-inline uint64_t short_hash(Key key) {
-  return (key.low ^ (key.high * 0xc2b2ae3d27d4eb4f)) * 0x9e3779b97f4a7c15;
-}
-
-inline bool holds(const ShortEntry& entry, Key key) {
-  return entry.low == key.low && entry.high == key.high;
-}
-
 }  // namespace
 
 class Bpe::Cache {
  public:
   // The entry that holds the key, or one that does not.
   [[gnu::always_inline]] const ShortEntry& find(Key key) const {
-    const std::size_t home = short_hash(key) >> (64 - std::countr_zero(kShortSets));
+    const std::size_t home = key.hash() >> (64 - std::countr_zero(kShortSets));
     const ShortSet& set = short_sets[home];
-    const ShortEntry& entry = set.entries[holds(set.entries[1], key)];
-    if (holds(entry, key)) [[likely]] {
+    const ShortEntry& entry = set.entries[set.entries[1].key == key];
+    if (entry.key == key) [[likely]] {
       return entry;
     }
     const ShortSet& beside = short_sets[home ^ 1];
-    return beside.entries[holds(beside.entries[1], key)];
+    return beside.entries[beside.entries[1].key == key];
   }
   // Where to write the key's entry: a free one, or that of an unlucky piece.
   ShortEntry& place(Key key) {
-    const uint64_t hash = short_hash(key);
+    const uint64_t hash = key.hash();
     const std::size_t home = hash >> (64 - std::countr_zero(kShortSets));
     for (const std::size_t i : {home, home ^ 1}) {
       for (ShortEntry& entry : short_sets[i].entries) {
-        if (entry.high == 0) return entry;
+        if (entry.key.high == 0) return entry;
       }
     }
     return short_sets[home].entries[hash >> 20 & 1];
@@ -335,11 +342,12 @@ Bpe::Bpe(Vocabulary vocabulary, Pattern pattern)
   std::sort(merges_.begin(), merges_.end(),
             [](const Merge& a, const Merge& b) { return a.result < b.result; });
   whole_.assign(vocabulary_.size(), true);
+  set_short();
 }
 
 void Bpe::set_whole(bool whole_pieces) {
   whole_.assign(vocabulary_.size(), whole_pieces);
-  if (whole_pieces) return;
+  if (whole_pieces) return set_short();
   Cache cache;
   for (uint32_t id = 0; id < vocabulary_.size(); ++id) {
     const auto token = vocabulary_[id];
@@ -354,6 +362,21 @@ void Bpe::set_whole(bool whole_pieces) {
       ids = cache.ids.data();
     }
     whole_[id] = n == 1 && ids[0] == id;
+  }
+  set_short();
+}
+
+void Bpe::set_short() {
+  const auto is_short = [&](uint32_t id) {
+    const std::size_t n = vocabulary_[id].size();
+    return whole_[id] && n >= 1 && n <= kShortBytes;
+  };
+  std::size_t count = 0;
+  for (uint32_t id = 0; id < vocabulary_.size(); ++id) count += is_short(id);
+  short_whole_ = ShortTokens(count);
+  for (uint32_t id = 0; id < vocabulary_.size(); ++id) {
+    const auto token = vocabulary_[id];
+    if (is_short(id)) short_whole_.insert(short_key(token.data(), token.size(), token.size()), id);
   }
 }
 
@@ -461,49 +484,45 @@ void Bpe::merge(const uint8_t* p, std::size_t n, Cache& cache, Ids& out) const {
   }
 }
 
-void Bpe::piece_not_cached(const uint8_t* p, std::size_t n, Cache& cache, Ids& out) const {
-  const uint32_t whole = vocabulary_.find(p, n);
+// A piece that the cache of short ones does not hold, or for which there was no room.
+[[gnu::noinline]] void Bpe::encode_piece(const uint8_t* p, std::size_t n, Cache& cache,
+                                         Ids& out) const {
+  const Key key = n <= kShortBytes ? short_key(p, n, n) : Key{0, 0};
+  if (n <= kShortBytes) {
+    const uint32_t whole = short_whole_.find(key);
+    if (whole != kNoToken) {
+      cache.place(key) = {key, {whole}, 1};
+      out.push(whole);
+      return;
+    }
+  }
+  LongEntry* entry = nullptr;
+  if (n <= kLongBytes) {
+    entry = &cache.long_entries[hash_bytes(p, n) >> (64 - std::countr_zero(kLongEntries))];
+    if (entry->length == n && std::memcmp(entry->bytes, p, n) == 0) {
+      std::memcpy(out.need(kLongIds), entry->ids, sizeof(entry->ids));
+      out.added(entry->count);
+      return;
+    }
+  }
+  const std::size_t before = out.size();
+  const uint32_t whole = n > kShortBytes ? vocabulary_.find(p, n) : kNoToken;
   if (whole != kNoToken && whole_[whole]) {
     out.push(whole);
   } else {
     merge(p, n, cache, out);
   }
-}
-
-// A piece that the cache of short ones does not hold.
-[[gnu::noinline]] void Bpe::encode_piece(const uint8_t* p, std::size_t n, Cache& cache,
-                                         Ids& out) const {
-  if (n > kLongBytes) return piece_not_cached(p, n, cache, out);
-  if (n <= kShortBytes) {  // it is there, but the buffer was full
-    const Key key = short_key(p, n, n);
-    const ShortEntry& entry = cache.find(key);
-    if (holds(entry, key)) {
-      for (uint32_t i = 0; i < entry.count; ++i) out.push(entry.ids[i]);
-      return;
-    }
-  }
-  const std::size_t before = out.size();
-  LongEntry& entry = cache.long_entries[hash_bytes(p, n) >> (64 - std::countr_zero(kLongEntries))];
-  if (entry.length == n && std::memcmp(entry.bytes, p, n) == 0) {
-    std::memcpy(out.need(kLongIds), entry.ids, sizeof(entry.ids));
-    out.added(entry.count);
-    return;
-  }
-  piece_not_cached(p, n, cache, out);
   const uint32_t* const ids = out.data() + before;
   const std::size_t count = out.size() - before;
   if (n <= kShortBytes && count <= kShortIds) {
-    const Key key = short_key(p, n, n);
-    ShortEntry& slot = cache.place(key);
-    slot.low = key.low;
-    slot.high = key.high;
-    std::memcpy(slot.ids, ids, count * sizeof(uint32_t));
-    slot.count = static_cast<uint32_t>(count);
-  } else if (count <= kLongIds) {
-    entry.length = static_cast<uint8_t>(n);
-    entry.count = static_cast<uint8_t>(count);
-    std::memcpy(entry.bytes, p, n);
-    std::memcpy(entry.ids, ids, count * sizeof(uint32_t));
+    ShortEntry& place = cache.place(key);
+    place = {key, {}, static_cast<uint32_t>(count)};
+    std::memcpy(place.ids, ids, count * sizeof(uint32_t));
+  } else if (entry && count <= kLongIds) {
+    entry->length = static_cast<uint8_t>(n);
+    entry->count = static_cast<uint8_t>(count);
+    std::memcpy(entry->bytes, p, n);
+    std::memcpy(entry->ids, ids, count * sizeof(uint32_t));
   }
 }
 
@@ -518,7 +537,7 @@ void Bpe::encode_plain(const uint8_t* text, std::size_t size, Cache& cache, Ids&
     if (n <= kShortBytes && next <= last) [[likely]] {
       const Key key = short_key(p, n, static_cast<std::size_t>(end - p));
       const ShortEntry& entry = cache.find(key);
-      if (holds(entry, key)) [[likely]] {
+      if (entry.key == key) [[likely]] {
         // All of the entry is copied, as that is one instruction; what is too much is written over.
         std::memcpy(next, entry.ids, 16);
         next += entry.count;

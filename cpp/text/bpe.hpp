@@ -70,14 +70,18 @@ struct Merged {
   uint32_t order, result;
 };
 
-// Pairs of ids to what they become: open addressing, at most half full.
+// Pairs of ids to what they become: open addressing, at most half full. Most pairs that are asked
+// for are not there, which a set of bits small enough for the nearest caches mostly knows.
 class PairTable {
  public:
   explicit PairTable(std::size_t pairs = 0);
   // False if the pair is there already, which then stays as it was.
   bool insert(uint32_t left, uint32_t right, Merged merged);
   Merged find(uint32_t left, uint32_t right) const {
-    for (std::size_t slot = index(left, right);; slot = (slot + 1) & mask_) {
+    const uint64_t h = hash(left, right);
+    if (!(bits_[h >> bits_shift_] >> (h >> (bits_shift_ - 6) & 63) & 1))
+      return {kNoToken, kNoToken};
+    for (std::size_t slot = h >> shift_;; slot = (slot + 1) & mask_) {
       const Slot& s = slots_[slot];
       if (s.left == left && s.right == right) return s.merged;
       if (s.merged.order == kNoToken) return {kNoToken, kNoToken};
@@ -89,9 +93,42 @@ class PairTable {
     uint32_t left = kNoToken, right = kNoToken;
     Merged merged{kNoToken, kNoToken};
   };
-  std::size_t index(uint32_t left, uint32_t right) const {
-    return (left * 0x9e3779b97f4a7c15u + right * 0xc2b2ae3d27d4eb4fu) >> shift_;
+  static uint64_t hash(uint32_t left, uint32_t right) {
+    return left * 0x9e3779b97f4a7c15u + right * 0xc2b2ae3d27d4eb4fu;
   }
+  std::vector<Slot> slots_;
+  std::size_t mask_;
+  int shift_;
+  std::vector<uint64_t> bits_;  // one for the hash of each pair, 8 or more times as many as pairs
+  int bits_shift_;
+};
+
+// A piece of 1 to 15 bytes as two words: its bytes, zeros, and in the last byte how many there are.
+struct Key {
+  uint64_t low, high;
+  bool operator==(const Key&) const = default;
+  uint64_t hash() const { return (low ^ (high * 0xc2b2ae3d27d4eb4f)) * 0x9e3779b97f4a7c15; }
+};
+
+// The tokens of up to 15 bytes that a piece may become as a whole, by key: open addressing, at most
+// two thirds full.
+class ShortTokens {
+ public:
+  explicit ShortTokens(std::size_t tokens = 0);
+  void insert(Key key, uint32_t id);
+  uint32_t find(Key key) const {
+    for (std::size_t slot = key.hash() >> shift_;; slot = (slot + 1) & mask_) {
+      const Slot& s = slots_[slot];
+      if (s.key == key) return s.id;
+      if (s.id == kNoToken) return kNoToken;
+    }
+  }
+
+ private:
+  struct Slot {
+    Key key{0, 0};
+    uint32_t id = kNoToken;
+  };
   std::vector<Slot> slots_;
   std::size_t mask_;
   int shift_;
@@ -170,10 +207,10 @@ class Bpe {
 
   void set_bytes();
   void set_whole(bool whole_pieces);
+  void set_short();
   template <Pattern pattern>
   void encode_plain(const uint8_t* text, std::size_t size, Cache& cache, Ids& out) const;
   void encode_piece(const uint8_t* p, std::size_t n, Cache& cache, Ids& out) const;
-  void piece_not_cached(const uint8_t* p, std::size_t n, Cache& cache, Ids& out) const;
   void merge(const uint8_t* p, std::size_t n, Cache& cache, Ids& out) const;
   std::size_t merge_short(const uint8_t* p, std::size_t n, uint32_t* ids) const;
   std::size_t merge_long(const uint8_t* p, std::size_t n, Cache& cache) const;
@@ -186,6 +223,7 @@ class Bpe {
   std::array<uint32_t, 256> byte_ids_;
   std::vector<Merged> byte_pairs_;  // 256 x 256: the pairs of single bytes, by their bytes
   std::vector<bool> whole_;         // tokens that a piece of the same bytes becomes
+  ShortTokens short_whole_;         // the short ones of them
 
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Cache>> free_;

@@ -8,6 +8,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <cstring>
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -149,7 +150,7 @@ inline uint64_t piece_starts(const uint8_t* p) {
   for (uint64_t after_last = 0; apostrophes != 0; apostrophes &= apostrophes - 1) {
     const int at = std::countr_zero(apostrophes);
     const uint64_t bit = apostrophes & -apostrophes;
-    if (bit & after_last) continue;  // only one belongs to a word
+    if (o200k && bit & after_last) continue;  // only one belongs to a word
     if (at > 60) {
       known &= bit - 1;
       break;
@@ -174,8 +175,16 @@ void split_fast(const uint8_t* text, std::size_t size, F&& piece) {
     std::size_t n = 0;
 #if defined(__SSE2__)
     if constexpr (pattern != Pattern::whitespace && pattern != Pattern::none) {
-      if (end - p > 64 && (p[0] | p[1]) < 0x80) {
-        for (uint64_t starts = piece_starts<pattern>(p); starts != 0; starts &= starts - 1) {
+      const auto left = static_cast<std::size_t>(end - p);
+      if (left > 4 && (p[0] | p[1]) < 0x80) {
+        const uint8_t* window = p;
+        uint8_t last[64];
+        if (left <= 64) {  // what comes after the text is not known, as what is not ASCII
+          std::memset(last, 0xff, sizeof(last));
+          std::memcpy(last, p, left);
+          window = last;
+        }
+        for (uint64_t starts = piece_starts<pattern>(window); starts != 0; starts &= starts - 1) {
           ends[n++] = p + std::countr_zero(starts);
         }
       }

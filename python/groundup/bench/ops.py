@@ -72,12 +72,17 @@ def prepare(spec: Spec) -> tuple[Callable[[], Any], Callable[[], Any], Cost]:
             return [gu.tensor(v) for v in value]
         return gu.tensor(value) if isinstance(value, np.ndarray) else value
 
+    def arrays(value: Any) -> Any:
+        if isinstance(value, (list, tuple)) and value and isinstance(value[0], gu.Tensor):
+            return [np.asarray(v) for v in value]
+        return np.asarray(value) if isinstance(value, gu.Tensor) else value
+
     op = gu.ops.get(spec.name)
     args, kwargs = [tensors(a) for a in call.args], {k: tensors(v) for k, v in call.kwargs.items()}
     cpp = functools.partial(op, *args, **kwargs)
     if op.compiled is not None:
-        _, values = op.compiled.bind(*call.args, **call.kwargs)
-        reference = functools.partial(spec.forward, *values)
+        _, values = op.compiled.bind(*args, **kwargs)  # every parameter, defaults too
+        reference = functools.partial(spec.forward, *map(arrays, values))
     else:
         reference = functools.partial(spec.forward, *call.args, **call.kwargs)
     with gu.no_grad():

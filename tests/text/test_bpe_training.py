@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -172,6 +173,27 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
     with pytest.raises(ValueError, match="texts must hold text"):
         BPETokenizer.train_from_files([tmp_path / "empty.txt"], 300)
+
+
+MEMORY = """
+import resource, sys
+from groundup.text import BPETokenizer
+text = open(sys.argv[1]).read()
+BPETokenizer.train(text, 600)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+BPETokenizer.train((text for _ in range(int(sys.argv[2]))), 600)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory in the unit that Linux gives")
+def test_memory_is_bounded_by_the_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text(gu.data.stdlib_text().text[:1_000_000], encoding="utf-8")
+    # 150 MB of text whose distinct pieces are those of the first.
+    command = [sys.executable, "-c", MEMORY, str(path), "150"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(result.stdout) < 30_000  # kB
 
 
 # ------------------------------------------------------------------------------------- progress and interruption

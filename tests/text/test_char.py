@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundup.text import CharTokenizer
+from groundup.text import CharTokenizer, WordTokenizer, load
 
 # Everything a file can hold: no lone surrogates.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -22,16 +22,16 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 def test_ids_follow_code_points() -> None:
     tokenizer = CharTokenizer.train("banana\n")
     assert tokenizer.vocab == ("\n", "a", "b", "n")
-    assert tokenizer.encode("nab\n").tolist() == [3, 1, 2, 0]
-    assert tokenizer.encode("").tolist() == [] and tokenizer.decode([]) == ""
+    assert tokenizer.encode("nab\n") == [3, 1, 2, 0]
+    assert tokenizer.encode("") == [] and tokenizer.decode([]) == ""
     assert len(tokenizer) == tokenizer.vocab_size == 4
 
 
 @given(TEXT)
 def test_round_trip(text: str) -> None:
     tokenizer = CharTokenizer.train(text)
-    ids = tokenizer.encode(text)
-    assert ids.dtype == np.int64 and len(ids) == len(text)
+    ids = tokenizer.encode_to_numpy(text)
+    assert ids.dtype == np.uint32 and len(ids) == len(text) and tokenizer.encode(text) == ids.tolist()
     assert tokenizer.decode(ids) == text == tokenizer.decode(ids.tolist())
     assert [tokenizer.vocab[i] for i in ids] == list(text)
 
@@ -58,7 +58,7 @@ def test_files_round_trip(tmp_path_factory: pytest.TempPathFactory, text: str, u
     tokenizer.save(path)
     loaded = CharTokenizer.load(path)
     assert loaded == tokenizer and hash(loaded) == hash(tokenizer)
-    assert loaded.encode(text).tolist() == tokenizer.encode(text).tolist()
+    assert loaded.encode(text) == tokenizer.encode(text)
 
 
 def test_save_pretrained_writes_both_files(tmp_path: Path) -> None:
@@ -93,8 +93,10 @@ def test_bad_texts_and_ids() -> None:
     with pytest.raises(ValueError, match=r"U\+FFFD"):
         CharTokenizer("ab", unk=True)
     tokenizer = CharTokenizer("ab")
-    with pytest.raises(ValueError, match=r"U\+DC00\) at position 1"):
+    with pytest.raises(ValueError, match=r"lone surrogate U\+DC00 at position 1"):
         tokenizer.encode("a\udc00")
+    with pytest.raises(ValueError, match=r"got byte 0xff, which is not UTF-8, at position 1"):
+        tokenizer.encode(b"a\xff")
     with pytest.raises(ValueError, match=r"\[0, 2\), but got 2 at position 1"):
         tokenizer.decode([0, 2])
     with pytest.raises(ValueError, match=r"\[0, 2\), but got -1 at position 0"):
@@ -164,3 +166,36 @@ def test_truncated_and_flipped_files(tmp_path_factory: pytest.TempPathFactory, d
         path.write_bytes(raw)
         with contextlib.suppress(ValueError):  # and nothing else
             assert CharTokenizer.load(path).vocab_size >= 1
+
+
+@given(st.lists(TEXT, min_size=1, max_size=4))
+def test_the_surface_that_all_tokenizers_share(parts: list[str]) -> None:
+    text = "".join(parts)
+    tokenizer = CharTokenizer.train(text, unk=True)
+    ids = tokenizer.encode(text)
+    assert tokenizer.encode(text.encode()) == ids == list(tokenizer.encode_iterable(parts))
+    assert tokenizer.encode_batch(parts) == [tokenizer.encode(part) for part in parts]
+    assert tokenizer.encode_with_offsets(text) == (ids, [(i, i + 1) for i in range(len(text))])
+    ends = [len(text[: i + 1].encode()) for i in range(len(text))]
+    assert tokenizer.encode_with_offsets(text.encode())[1] == list(zip([0, *ends], ends, strict=False))
+    assert "".join(tokenizer.decode_stream(ids)) == text and tokenizer.decode_bytes(ids) == text.encode()
+    assert [tokenizer.token_to_id(char) for char in text] == ids
+    assert [tokenizer.id_to_token(id_).decode() for id_ in ids] == list(text)
+    assert tokenizer.token_to_id("ab") is None and tokenizer.token_to_id("\U0010ffff") in (None, *ids)
+
+
+def test_bytes_in_parts(tmp_path: Path) -> None:
+    text = "aé日𝄞\n" * 500_000
+    (tmp_path / "text.txt").write_text(text)
+    tokenizer = CharTokenizer.train(text)
+    tokenizer.encode_file(tmp_path / "text.txt", tmp_path / "ids.npy")
+    assert (np.load(tmp_path / "ids.npy") == tokenizer.encode_to_numpy(text)).all()
+    lenient = CharTokenizer.train("a", unk=True)
+    assert lenient.decode(lenient.encode(b"a\xff\xe6\x97a")) == "a\ufffd\ufffd\ufffda"
+
+
+def test_load_knows_the_kinds_apart(tmp_path: Path) -> None:
+    CharTokenizer.train("abc").save(tmp_path / "tokenizer.json")
+    assert load(tmp_path) == CharTokenizer("abc")
+    WordTokenizer.train("a b").save(tmp_path / "tokenizer.json")
+    assert load(tmp_path) == WordTokenizer(["<unk>", "a", "b"])

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
     print("\n2. What to beat: n-grams that count characters, on the same split")
     bars = {}
-    train_ids, val_ids = tokenizer.encode(train_text), tokenizer.encode(val_text)
+    train_ids, val_ids = tokenizer.encode_to_numpy(train_text), tokenizer.encode_to_numpy(val_text)
     for order in (4, 6):
         bars[order] = lm.NGram(order).fit(train_ids, tokenizer.vocab_size).nll(val_ids)
         print(f"   interpolated {order}-gram: {bars[order]:.4f} nats a character", flush=True)

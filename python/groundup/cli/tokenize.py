@@ -106,7 +106,7 @@ def _train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tokenizer(path: Path) -> Tokenizer | CharTokenizer:
+def _tokenizer(path: Path) -> Tokenizer:
     if not path.exists():
         raise FileNotFoundError(
             f"[tokenize] {path} does not exist; learn one with: groundup tokenize train FILE --out {path}"
@@ -136,20 +136,12 @@ def _encode(args: argparse.Namespace) -> int:
     if args.out is not None:
         if args.file is None:
             raise ValueError("[tokenize] --out is for the ids of a file: pass --file as well")
-        if isinstance(tokenizer, CharTokenizer):
-            raise ValueError(
-                "[tokenize] --out needs a byte-pair or WordPiece tokenizer, but got one of characters"
-            )
         count = tokenizer.encode_file(args.file, args.out, **_special(args))
         n_bytes = args.file.stat().st_size
         print(f"{count:,} ids of {n_bytes:,} bytes, in {args.out}; read them with gu.data.TokenStream")
         return 0
     text = _text(args)
-    if isinstance(tokenizer, CharTokenizer):
-        ids = tokenizer.encode(text.decode("utf-8")).tolist()
-    else:
-        ids = tokenizer.encode(text, **_special(args))
-    print(" ".join(map(str, ids)))
+    print(" ".join(map(str, tokenizer.encode(text, **_special(args)))))
     return 0
 
 

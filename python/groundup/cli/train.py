@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from groundup import lm
@@ -128,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
 
 def make_tokenizer(
     kind: str | None, vocab: int | None, text: str, train_text: str, resumed: Path | None = None
-) -> Tokenizer | CharTokenizer:
+) -> Tokenizer:
     """The tokenizer that was asked for; what is not given is that of the run in ``resumed``."""
     if kind is None and resumed is not None:
         before = load(resumed / "tokenizer.json")
@@ -155,15 +154,13 @@ def make_tokenizer(
     return load(kind)
 
 
-def encode(tokenizer: Tokenizer | CharTokenizer, text: str) -> npt.NDArray[Any]:
+def encode(tokenizer: Tokenizer, text: str) -> npt.NDArray[Any]:
     """All of a text as ids; nothing in it is special."""
-    if isinstance(tokenizer, CharTokenizer):
-        return np.asarray(tokenizer.encode(text))
     return tokenizer.encode_to_numpy(text, disallowed_special=())
 
 
 def train(
-    folder: Path, tokenizer: Tokenizer | CharTokenizer, train_text: str, val_text: str, model_config: lm.GPTConfig,
+    folder: Path, tokenizer: Tokenizer, train_text: str, val_text: str, model_config: lm.GPTConfig,
     train_config: lm.TrainConfig, resume: bool = False, overwrite: bool = False,
 ) -> float:  # fmt: skip
     """Make, train and report a model; its validation loss in nats a token."""

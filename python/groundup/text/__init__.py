@@ -8,6 +8,7 @@ from groundup.text.formats import load
 from groundup.text.sentencepiece_bpe import SentencePieceBPETokenizer
 from groundup.text.tokenizer import Tokenizer
 from groundup.text.unigram import UnigramTokenizer
+from groundup.text.word import WordTokenizer
 from groundup.text.wordpiece import WordPieceTokenizer
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Tokenizer",
     "UnigramTokenizer",
     "WordPieceTokenizer",
+    "WordTokenizer",
     "load",
     "normalize",
     "read_text",

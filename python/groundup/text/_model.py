@@ -284,6 +284,15 @@ class ModelTokenizer(Tokenizer):
             all_spans.append(spans + part.start)
         return np.concatenate(all_ids), np.concatenate(all_spans)
 
+    def _last_blank(self, text: str | bytes) -> int:
+        """The last white space of ASCII where no added token can lie across it, or 0."""
+        blanks = " \n\t\r"
+        if any(t.lstrip or t.rstrip or blank in t.text for t in self.added_tokens for blank in blanks):
+            return 0
+        if isinstance(text, bytes):
+            return max(0, *(text.rfind(blank.encode()) for blank in blanks))
+        return max(0, *(text.rfind(blank) for blank in blanks))
+
     # -------------------------------------------------------------------------------------------------- decoding
 
     def decode(

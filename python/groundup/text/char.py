@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from groundup.files import read_json, write_json
+from groundup.files import read_json
+from groundup.text.tokenizer import Ids, Offsets, Tokenizer
 
 #: Stands for every character outside the vocabulary, where that is asked for.
 REPLACEMENT = "\ufffd"
@@ -33,7 +33,7 @@ _PRE_TOKENIZER = {
 }
 
 
-class CharTokenizer:
+class CharTokenizer(Tokenizer):
     """Characters to ids and back.
 
     Args:
@@ -46,7 +46,9 @@ class CharTokenizer:
 
     >>> tokenizer = CharTokenizer.train("hello world")
     >>> tokenizer.vocab_size, tokenizer.encode("hold")
-    (8, array([3, 5, 4, 1]))
+    (8, [3, 5, 4, 1])
+    >>> tokenizer.encode_to_numpy("hold")
+    array([3, 5, 4, 1], dtype=uint32)
     >>> tokenizer.decode([3, 2, 4, 4, 5])
     'hello'
     >>> tokenizer.encode("help")
@@ -57,6 +59,7 @@ class CharTokenizer:
     def __init__(self, vocab: Iterable[str], *, unk: bool = False) -> None:
         self.vocab = tuple(vocab)
         self.unk = unk
+        self.special_tokens: dict[str, int] = {}
         if not self.vocab:
             raise ValueError("[CharTokenizer] vocab must hold at least one character, but got none")
         for id_, char in enumerate(self.vocab):
@@ -106,9 +109,6 @@ class CharTokenizer:
         """Number of tokens."""
         return len(self.vocab)
 
-    def __len__(self) -> int:
-        return len(self.vocab)
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CharTokenizer) and (self.vocab, self.unk) == (other.vocab, other.unk)
 
@@ -118,40 +118,73 @@ class CharTokenizer:
     def __repr__(self) -> str:
         return f"CharTokenizer({self.vocab_size} characters{', unk' if self.unk else ''})"
 
-    def encode(self, text: str) -> npt.NDArray[np.int64]:
-        """The id of each character.
+    def token_to_id(self, token: str | bytes) -> int | None:
+        """The id of a character, or ``None``."""
+        if isinstance(token, bytes):
+            token = token.decode("utf-8", "surrogateescape")
+        point = ord(token) if len(token) == 1 else len(self._ids)
+        id_ = int(self._ids[point]) if point < len(self._ids) else -1
+        return None if id_ < 0 else id_
+
+    def _token(self, id_: int) -> bytes | None:
+        return self.vocab[id_].encode("utf-8") if 0 <= id_ < len(self.vocab) else None
+
+    def _encode_plain(self, text: str | bytes) -> tuple[Ids, Offsets]:
+        """The id of each character, and the byte at which it ends.
 
         Raises:
             ValueError: a character is not in the vocabulary and ``unk`` is off; names it and its position.
         """
-        points = _code_points(text)
+        # A byte that is not UTF-8 is a surrogate here, so a character outside the vocabulary.
+        chars = text.decode("utf-8", "surrogateescape") if isinstance(text, bytes) else text
+        points = _code_points(chars)
         known = points < len(self._ids)
         ids = np.where(known, self._ids[np.where(known, points, 0)], -1)
         unknown = ids < 0
+        escaped = (points >= 0xD800) & (points < 0xE000)
+        if isinstance(text, str) and escaped.any():
+            self._utf8(text)  # which says where
         if unknown.any():
             if not self.unk:
                 position = int(unknown.argmax())
+                point = points[position]
+                got = f"{chars[position]!r} (U+{point:04X})"
+                if escaped[position]:
+                    got = f"byte 0x{point - 0xDC00:02x}, which is not UTF-8,"
                 raise ValueError(
-                    "[CharTokenizer] text must be of the vocabulary, but got "
-                    f"{text[position]!r} (U+{points[position]:04X}) at position {position}"
+                    f"[CharTokenizer] text must be of the vocabulary, but got {got} at position {position}"
                 )
             ids[unknown] = self._ids[ord(REPLACEMENT)]
-        return ids
+        widths = 1 + (points >= 0x80).astype(np.int64) + ((points >= 0x800) & ~escaped) + (points >= 0x10000)
+        return ids.astype(np.uint32), np.cumsum(widths - escaped)
 
-    def decode(self, ids: npt.ArrayLike) -> str:
-        """The text of ids; an unknown character comes back as U+FFFD.
+    def _safe_cut(self, text: str | bytes) -> int:
+        # Anywhere between characters; the last one of bytes may have more to come.
+        cut = len(text)
+        if isinstance(text, bytes):
+            while cut > 0 and len(text) - cut < 3 and text[cut - 1] & 0xC0 == 0x80:
+                cut -= 1
+            if cut > 0 and text[cut - 1] >= 0x80:
+                cut -= 1
+        return cut
+
+    def decode_bytes(self, ids: npt.ArrayLike | Iterable[int]) -> bytes:
+        """The UTF-8 of ids; an unknown character comes back as U+FFFD.
 
         Raises:
             ValueError: an id is not in [0, vocab_size), or ids have more than one axis.
             TypeError: ids are not integers.
         """
-        array = np.asarray(ids)
-        if array.size == 0:
-            return ""
-        if array.ndim != 1:
-            raise ValueError(f"[CharTokenizer] ids must be one axis, but got shape {array.shape}")
-        if array.dtype.kind not in "iu":
-            raise TypeError(f"[CharTokenizer] ids must be integers, but got {array.dtype}")
+        return self.decode(ids).encode("utf-8")
+
+    def decode(self, ids: npt.ArrayLike | Iterable[int], *, errors: str = "replace") -> str:  # noqa: ARG002
+        """The text of ids; an unknown character comes back as U+FFFD. Nothing can go wrong, so ``errors`` is unused.
+
+        Raises:
+            ValueError: an id is not in [0, vocab_size), or ids have more than one axis.
+            TypeError: ids are not integers.
+        """
+        array = self._id_array(ids)
         outside = (array < 0) | (array >= self.vocab_size)
         if outside.any():
             position = int(outside.argmax())
@@ -181,24 +214,8 @@ class CharTokenizer:
             },
         }
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a Hugging Face ``tokenizer.json``, atomically."""
-        write_json(path, self.to_dict())
-
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``tokenizer.json`` and ``tokenizer_config.json`` into a folder, made if it is missing.
-
-        `transformers.AutoTokenizer.from_pretrained` then loads it.
-        """
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        self.save(Path(folder, "tokenizer.json"))
-        config: dict[str, Any] = {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "clean_up_tokenization_spaces": False,  # or "it 's" would become "it's"
-        }
-        if self.unk:
-            config["unk_token"] = REPLACEMENT
-        write_json(Path(folder, "tokenizer_config.json"), config)
+    def _config(self) -> dict[str, Any]:
+        return {**super()._config(), **({"unk_token": REPLACEMENT} if self.unk else {})}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -22,7 +22,6 @@ from groundup.text import byte_level, normalize
 from groundup.text.patterns import PATTERNS
 
 if TYPE_CHECKING:
-    from groundup.text.char import CharTokenizer
     from groundup.text.tokenizer import Tokenizer
 
 #: JSON values a tokenizer file may hold: ids and merges of a vocabulary of a million tokens.
@@ -316,7 +315,7 @@ def _pre_tokenizer(content: object, fail: Any) -> tuple[list[str], bool]:
 # -------------------------------------------------------------------------------------------------------- load
 
 
-def load(path: str | os.PathLike[str]) -> Tokenizer | CharTokenizer:
+def load(path: str | os.PathLike[str]) -> Tokenizer:
     """A tokenizer from a file or a folder of any of the formats.
 
     A file is a ``tokenizer.json``, a ``.tiktoken``, BERT's ``vocab.txt``, or llama2.c's ``tokenizer.bin``.
@@ -347,6 +346,7 @@ def load(path: str | os.PathLike[str]) -> Tokenizer | CharTokenizer:
     from groundup.text.char import CharTokenizer
     from groundup.text.sentencepiece_bpe import SentencePieceBPETokenizer
     from groundup.text.unigram import UnigramTokenizer
+    from groundup.text.word import WordTokenizer
     from groundup.text.wordpiece import WordPieceTokenizer
 
     if path.suffix == ".bin":
@@ -361,7 +361,9 @@ def load(path: str | os.PathLike[str]) -> Tokenizer | CharTokenizer:
     if kind == "Unigram":
         return UnigramTokenizer.from_file(path)
     if kind == "WordLevel":
-        return CharTokenizer.load(path)
+        splitter = content.get("pre_tokenizer")
+        by_character = isinstance(splitter, dict) and splitter.get("type") == "Split"
+        return CharTokenizer.load(path) if by_character else WordTokenizer.from_file(path)
     if isinstance(model, dict) and model.get("byte_fallback"):
         return SentencePieceBPETokenizer.from_file(path)
     return BPETokenizer.from_file(path)  # or its error

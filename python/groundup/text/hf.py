@@ -94,6 +94,18 @@ def check_vocabulary(vocab: Mapping[str, int], error: Any, field: str = "vocab")
     return dict(vocab)
 
 
+def vocabulary_of(vocab: Mapping[str, int] | Iterable[str], error: Any) -> dict[str, int]:
+    """A checked vocabulary from ids by token, or from tokens in the order of their ids."""
+    if isinstance(vocab, Mapping):
+        return check_vocabulary(vocab, error)
+    tokens = list(vocab)
+    ids = {token: id_ for id_, token in enumerate(tokens)}
+    if len(ids) < len(tokens):
+        twice = next(token for id_, token in enumerate(tokens) if ids[token] != id_)
+        raise error("vocab", "tokens that are there once", twice)
+    return check_vocabulary(ids, error)
+
+
 _FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
 

@@ -78,13 +78,7 @@ class WordPieceTokenizer(ModelTokenizer):
         pair: Iterable[str] | None = None,
         cleanup: bool = True,
     ) -> None:
-        if not isinstance(vocab, Mapping):
-            tokens = list(vocab)
-            vocab = {token: id_ for id_, token in enumerate(tokens)}
-            if len(vocab) < len(tokens):
-                twice = next(token for id_, token in enumerate(tokens) if vocab[token] != id_)
-                raise self._error("vocab", "tokens that are there once", twice)
-        self._vocab = hf.check_vocabulary(vocab, self._error)
+        self._vocab = hf.vocabulary_of(vocab, self._error)
         if unk_token not in self._vocab:
             raise self._error("unk_token", "in the vocabulary", unk_token)
         if max_chars_per_word < 1 or max_chars_per_word > 2**31:
@@ -134,13 +128,8 @@ class WordPieceTokenizer(ModelTokenizer):
     # ---------------------------------------------------------------------------------------- encoding, decoding
 
     def _safe_cut(self, text: str | bytes) -> int:
-        # Words end at these, so nothing crosses them but a special token that holds one.
-        blanks = " \n\t\r"
-        if any(t.lstrip or t.rstrip or blank in t.text for t in self.added_tokens for blank in blanks):
-            return 0
-        if isinstance(text, bytes):
-            return max(*(text.rfind(blank.encode()) for blank in blanks), 0)
-        return max(*(text.rfind(blank) for blank in blanks), 0)
+        # Words end at blanks; BERT's normalizer does not look across them, another one may.
+        return 0 if self._normalizer is not None else self._last_blank(text)
 
     def decode_bytes(self, ids: npt.ArrayLike | Iterable[int]) -> bytes:
         """The bytes of ids: tokens with a space between words.

@@ -336,7 +336,7 @@ class BPETokenizer(Tokenizer):
             if after != before:
                 result = self.normalizer(before)
                 after = result.text
-                spans = result.ends
+                spans = result.starts, result.ends
             rewritten = after.encode("utf-8", "surrogateescape")
         prefix = self.add_prefix_space and not rewritten.startswith(b" ")
         if prefix:
@@ -351,10 +351,12 @@ class BPETokenizer(Tokenizer):
         if spans is not None:
             # Bytes of the new text to its characters, to characters of the old one, to its bytes.
             new, old = np.frombuffer(rewritten[prefix:], np.uint8), np.frombuffer(data, np.uint8)
-            characters = np.concatenate([[0], np.cumsum((new & 0xC0) != 0x80)])[ends]
-            old_characters = np.concatenate([[0], spans])[characters]
-            begins = np.append(np.flatnonzero((old & 0xC0) != 0x80), len(old))
-            ends = begins[old_characters]
+            begun = np.concatenate([[0], np.cumsum((new & 0xC0) != 0x80)])  # characters begun before a byte
+            byte_of = np.append(np.flatnonzero((old & 0xC0) != 0x80), len(old))
+            first, last = (byte_of[np.concatenate([[0], span])][begun[ends]] for span in spans)
+            # A token that ends inside a character ends inside what that character was.
+            inside = np.append((new & 0xC0) == 0x80, False)[ends]
+            ends = np.where(inside, np.minimum(first + 1, last), last)
         return ids, ends
 
     @property

@@ -104,7 +104,7 @@ def pattern_by_name(path: str | os.PathLike[str]) -> str:
         if part in name:
             return pattern
     raise ValueError(
-        f"[from_tiktoken] {os.fspath(path)}: its name tells no pattern: pass pattern, one of {', '.join(PATTERNS)}"
+        f"[from_tiktoken] {os.fspath(path)}: the name must tell the pattern, or pass it: one of {', '.join(PATTERNS)}"
     )
 
 

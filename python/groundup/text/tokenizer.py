@@ -333,9 +333,12 @@ class Tokenizer(ABC):
 
     def _id_array(self, ids: npt.ArrayLike | Iterable[int]) -> npt.NDArray[np.int64]:
         """Ids of any kind as one axis of int64."""
-        array = np.asarray(list(ids) if isinstance(ids, Iterator | range | set) else ids)
+        many: Any = ids if isinstance(ids, np.ndarray) or not isinstance(ids, Iterable) else list(ids)
+        array = np.asarray(many)
         if array.size == 0:
             return np.zeros(0, np.int64)
+        if isinstance(many, list) and array.dtype.kind in "fO" and all(isinstance(i, int) for i in many):
+            raise ValueError(f"[{self._name}] ids must be of the vocabulary, but got {max(many, key=abs)}")
         if array.dtype.kind not in "iu":
             raise TypeError(f"[{self._name}] ids must be integers, but got {array.dtype}")
         if array.ndim != 1:

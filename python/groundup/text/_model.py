@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -119,9 +120,36 @@ class ModelTokenizer(Tokenizer):
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self)._from_dict, (self.to_dict(),)
 
+    # ----------------------------------------------------------------------------------------------------- files
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a ``tokenizer.json`` with a model of this kind.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it is not one, or holds what is not known here; names file and field.
+        """
+        top = hf.read_entry(path, cls.__name__)
+        try:
+            return cls._from_entry(top)
+        except ValueError as error:
+            if top.path in str(error):
+                raise
+            raise ValueError(f"{error} (in {top.path})") from None
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The same as `from_file`."""
+        return cls.from_file(path)
+
+    @classmethod
+    def _from_dict(cls, content: dict[str, Any]) -> Self:
+        return cls._from_entry(hf.Entry(content, cls.__name__, "content"))
+
     @classmethod
     @abstractmethod
-    def _from_dict(cls, content: dict[str, Any], path: str = "content") -> Any:
+    def _from_entry(cls, top: hf.Entry) -> Self:
         """The tokenizer of the content of a ``tokenizer.json``."""
 
     # -------------------------------------------------------------------------------------------------- encoding

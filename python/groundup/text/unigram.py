@@ -329,25 +329,6 @@ class UnigramTokenizer(ModelTokenizer):
     # ----------------------------------------------------------------------------------------------------- files
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a ``tokenizer.json`` with a Unigram model.
-
-        Raises:
-            OSError: the file cannot be read.
-            ValueError: it is not one, or holds what is not known here; names file and field.
-        """
-        return cls._from_entry(hf.read_entry(path, cls.__name__))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The same as `from_file`."""
-        return cls.from_file(path)
-
-    @classmethod
-    def _from_dict(cls, content: dict[str, Any], path: str = "content") -> Self:
-        return cls._from_entry(hf.Entry(content, cls.__name__, path))
-
-    @classmethod
     def _from_entry(cls, top: hf.Entry) -> Self:
         model = top.entry("model")
         model.expect("type", "Unigram")
@@ -377,7 +358,7 @@ class UnigramTokenizer(ModelTokenizer):
             decoder.expect("type", "Sequence")
             steps = decoder.entries("decoders")
             if len(steps) != 2:
-                raise decoder.error("decoders", "ByteFallback and Metaspace", decoder.content["decoders"])
+                raise decoder.error("decoders", "ByteFallback and Metaspace", decoder.content.get("decoders"))
             steps[0].expect("type", "ByteFallback")
             decoder = steps[1]
         decoder.expect("type", "Metaspace")
@@ -495,7 +476,9 @@ def _read_pre_tokenizer(top: hf.Entry) -> tuple[hf.Entry, bool]:
         return entry, False
     steps = entry.entries("pretokenizers")
     if len(steps) != 2:
-        raise entry.error("pretokenizers", "WhitespaceSplit and Metaspace", entry.content["pretokenizers"])
+        raise entry.error(
+            "pretokenizers", "WhitespaceSplit and Metaspace", entry.content.get("pretokenizers")
+        )
     steps[0].expect("type", "WhitespaceSplit")
     steps[1].expect("type", "Metaspace")
     return steps[1], True

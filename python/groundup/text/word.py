@@ -8,7 +8,6 @@ Not handled: languages that do not part words by white space or punctuation.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Self
@@ -170,25 +169,6 @@ class WordTokenizer(ModelTokenizer):
             yield f" {word}" if i else word
 
     # ----------------------------------------------------------------------------------------------------- files
-
-    @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a ``tokenizer.json`` with a word-level model.
-
-        Raises:
-            OSError: the file cannot be read.
-            ValueError: it is not one, or holds what is not known here; names file and field.
-        """
-        return cls._from_entry(hf.read_entry(path, cls.__name__))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The same as `from_file`."""
-        return cls.from_file(path)
-
-    @classmethod
-    def _from_dict(cls, content: dict[str, Any], path: str = "content") -> Self:
-        return cls._from_entry(hf.Entry(content, cls.__name__, path))
 
     @classmethod
     def _from_entry(cls, top: hf.Entry) -> Self:

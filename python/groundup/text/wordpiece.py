@@ -223,25 +223,6 @@ class WordPieceTokenizer(ModelTokenizer):
         write_text(path, "".join(f"{token}\n" for token in tokens))
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a ``tokenizer.json`` with a WordPiece model.
-
-        Raises:
-            OSError: the file cannot be read.
-            ValueError: it is not one, or holds what is not known here; names file and field.
-        """
-        return cls._from_entry(hf.read_entry(path, cls.__name__))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The same as `from_file`."""
-        return cls.from_file(path)
-
-    @classmethod
-    def _from_dict(cls, content: dict[str, Any], path: str = "content") -> Self:
-        return cls._from_entry(hf.Entry(content, cls.__name__, path))
-
-    @classmethod
     def _from_entry(cls, top: hf.Entry) -> Self:
         model = top.entry("model")
         model.expect("type", "WordPiece")

@@ -256,13 +256,13 @@ def test_digamma() -> None:
 
 def test_training_options() -> None:
     text = stdlib_text().text[:60_000] + "☃é日"
-    calls: list[tuple[str, int]] = []
+    calls: list[tuple[int, int]] = []
     tokenizer = UnigramTokenizer.train(
         text.splitlines(keepends=True), 1000, byte_fallback=True, special_tokens=["<unk>", "<s>", "</s>"],
-        character_coverage=0.999, longest=8, progress=lambda what, left: calls.append((what, left)),
+        character_coverage=0.999, longest=8, progress=lambda done, total: calls.append((done, total)),
     )  # fmt: skip
     assert tokenizer.vocab_size == 1000 and tokenizer.token_to_id("</s>") == 2
-    assert calls[0][0] == "seed" and calls[-1][0] == "finish" and 700 < calls[-1][1] <= 1000 - 3 - 256
+    assert calls == sorted(calls) and len(calls) > 5 and calls[-1][0] == calls[-1][1] > 1000
     assert max(len(piece) for piece, _ in tokenizer.pieces[259:]) <= 8
     assert tokenizer.token_to_id("☃") is None
     assert tokenizer.decode(tokenizer.encode(text)) == text.replace("▁", " ")

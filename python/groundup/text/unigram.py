@@ -10,9 +10,12 @@ text itself comes back as a space.
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import math
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, Self
@@ -26,6 +29,7 @@ from groundup.text import hf
 from groundup.text import normalize as nm
 from groundup.text._model import ModelTokenizer
 from groundup.text.bpe import AddedToken
+from groundup.text.bpe_training import Progress
 from groundup.text.metaspace import MARK, Metaspace
 
 Prepend = Literal["always", "first", "never"]
@@ -144,7 +148,7 @@ class UnigramTokenizer(ModelTokenizer):
         shrink: float = 0.75,
         steps: int = 2,
         character_coverage: float = 1.0,
-        progress: Callable[[str, int], None] | None = None,
+        progress: Progress = None,
     ) -> Self:
         """A vocabulary for texts. Memory is bounded by the distinct words, and the result by nothing but the arguments.
 
@@ -158,7 +162,7 @@ class UnigramTokenizer(ModelTokenizer):
             steps: steps of expectation-maximization a round.
             character_coverage: the most frequent characters that make up this share of the text become pieces; the
                 others are unknown, or bytes.
-            progress: called with what was done and how many pieces are left.
+            progress: show a bar; by default on a terminal. Or a function of (pieces dropped, pieces to drop).
 
         Raises:
             ValueError: no text, an argument out of range, or more characters than ``vocab_size`` has room for.
@@ -197,23 +201,20 @@ class UnigramTokenizer(ModelTokenizer):
             least = trainer.characters() + fixed
             raise cls._error("vocab_size", f"at least {least}, for all characters", vocab_size)
 
-        def report(what: str) -> None:
-            if progress is not None:
-                progress(what, len(trainer))
-
-        report("seed")
         enough = int(size * 1.1)  # the last tenth is chosen by score
-        while True:
-            for _ in range(steps):
-                trainer.step(0.5)
-                report("expectation-maximization")
-            if len(trainer) <= enough:
-                break
-            trainer.prune(max(enough, int(shrink * len(trainer))))
-            report("prune")
-        trainer.finish(size)
-        trainer.step(0.0)
-        report("finish")
+        seeds = len(trainer)
+        with _pruning(progress, max(seeds - size, 0)) as report:
+            while True:
+                for _ in range(steps):
+                    trainer.step(0.5)
+                    report(seeds - len(trainer))
+                if len(trainer) <= enough:
+                    break
+                trainer.prune(max(enough, int(shrink * len(trainer))))
+                report(seeds - len(trainer))
+            trainer.finish(size)
+            trainer.step(0.0)
+            report(seeds - len(trainer))
         learnt = [(piece, score) for piece, score in trainer.pieces() if piece not in special]
         first = [(token, 0.0) for token in special]
         if byte_fallback:
@@ -281,8 +282,6 @@ class UnigramTokenizer(ModelTokenizer):
 
     def decode_stream(self, ids: Iterable[int], *, errors: str = "replace") -> Iterator[str]:
         """The text of ids as they come, in whole characters: the joined strings are `decode` of all ids."""
-        import codecs
-
         decoder = codecs.getincrementaldecoder("utf-8")(errors)
         for i, id_ in enumerate(ids):
             if text := decoder.decode(self._piece(int(self._id_array([id_])[0]), i == 0)):
@@ -429,6 +428,21 @@ class UnigramTrace:
         return "\n".join(
             f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d}".rstrip() for a, b, c, d in rows
         )
+
+
+@contextlib.contextmanager
+def _pruning(progress: Progress, total: int) -> Iterator[Callable[[int], None]]:
+    """What to call with the number of pieces dropped so far."""
+    if callable(progress):
+        call = progress
+        yield lambda done: call(done, total)
+    elif sys.stderr.isatty() if progress is None else progress:
+        from tqdm import tqdm
+
+        with tqdm(total=total, unit="piece", leave=False, desc="dropping pieces") as bar:
+            yield lambda done: bar.update(done - bar.n) and None
+    else:
+        yield lambda _: None
 
 
 def _vocabulary(pieces: list[tuple[str, float]], error: Any, field: str) -> dict[str, int]:

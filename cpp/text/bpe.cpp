@@ -156,7 +156,8 @@ namespace {
 
 constexpr std::size_t kShortSets = std::size_t{1} << 15, kLongEntries = std::size_t{1} << 13;
 constexpr std::size_t kShortBytes = 15, kShortIds = 3, kLongBytes = 46, kLongIds = 18;
-constexpr std::size_t kInArray = 64;  // bytes of a piece that is merged in an array
+constexpr std::size_t kInArray = 64;    // bytes of a piece that is merged in an array
+constexpr std::size_t kKept = 1 << 17;  // of a longer piece the working memory is given back
 
 // A piece of up to 15 bytes and its up to three ids; half a cache line.
 struct alignas(32) ShortEntry {
@@ -232,6 +233,7 @@ class Bpe::Cache {
   std::vector<uint32_t> ids, next, previous;
   std::vector<Merged> pairs;
   std::vector<uint64_t> heap;
+  void trim();
 };
 
 class Bpe::Lease {
@@ -245,6 +247,7 @@ class Bpe::Lease {
     if (!cache_) cache_ = std::make_unique<Cache>();
   }
   ~Lease() {
+    cache_->trim();
     const std::lock_guard lock(bpe_.mutex_);
     bpe_.free_.push_back(std::move(cache_));
   }
@@ -460,6 +463,14 @@ std::size_t Bpe::merge_long(const uint8_t* p, std::size_t n, Cache& cache) const
   return count;
 }
 
+// What a very long piece needed is given back.
+void Bpe::Cache::trim() {
+  if (ids.capacity() < kKept) return;
+  for (auto* v : {&ids, &next, &previous}) *v = {};
+  pairs = {};
+  heap = {};
+}
+
 // -------------------------------------------------------------------------------------- encoding
 
 void Bpe::merge(const uint8_t* p, std::size_t n, Cache& cache, Ids& out) const {
@@ -485,9 +496,9 @@ void Bpe::merge(const uint8_t* p, std::size_t n, Cache& cache, Ids& out) const {
 }
 
 // A piece that the cache of short ones does not hold, or for which there was no room.
-[[gnu::noinline]] void Bpe::encode_piece(const uint8_t* p, std::size_t n, Cache& cache,
-                                         Ids& out) const {
-  const Key key = n <= kShortBytes ? short_key(p, n, n) : Key{0, 0};
+[[gnu::noinline]] void Bpe::encode_piece(const uint8_t* p, std::size_t n, std::size_t readable,
+                                         Cache& cache, Ids& out) const {
+  const Key key = n <= kShortBytes ? short_key(p, n, readable) : Key{0, 0};
   if (n <= kShortBytes) {
     const uint32_t whole = short_whole_.find(key);
     if (whole != kNoToken) {
@@ -545,7 +556,7 @@ void Bpe::encode_plain(const uint8_t* text, std::size_t size, Cache& cache, Ids&
       }
     }
     reach();
-    encode_piece(p, n, cache, out);
+    encode_piece(p, n, static_cast<std::size_t>(end - p), cache, out);
     const std::size_t more = static_cast<std::size_t>(end - q) / 4;
     next = out.need(more + 4);
     last = next + more;
@@ -582,7 +593,7 @@ void Bpe::encode_pieces(const uint8_t* text, std::span<const uint64_t> ends, Ids
   Lease cache(*this);
   uint64_t begin = 0;
   for (const uint64_t end : ends) {
-    if (end > begin) encode_piece(text + begin, end - begin, *cache, out);
+    if (end > begin) encode_piece(text + begin, end - begin, end - begin, *cache, out);
     begin = end;
   }
 }

@@ -210,7 +210,8 @@ class Bpe {
   void set_short();
   template <Pattern pattern>
   void encode_plain(const uint8_t* text, std::size_t size, Cache& cache, Ids& out) const;
-  void encode_piece(const uint8_t* p, std::size_t n, Cache& cache, Ids& out) const;
+  void encode_piece(const uint8_t* p, std::size_t n, std::size_t readable, Cache& cache,
+                    Ids& out) const;
   void merge(const uint8_t* p, std::size_t n, Cache& cache, Ids& out) const;
   std::size_t merge_short(const uint8_t* p, std::size_t n, uint32_t* ids) const;
   std::size_t merge_long(const uint8_t* p, std::size_t n, Cache& cache) const;

@@ -37,6 +37,7 @@ class Target:
     flops: float = 0.0  # of one repetition, where a share of the machine's peak is asked for
     group: str = "spine"  # `groundup bench --peers GROUP` measures a group
     most_pairs: int = 1000  # fewer where the other side takes a minute
+    threads: int = 0  # of both sides; 0: as many as asked for
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ def run(target: Target, pairs: int = 15, threads: int = 2, machine: limits.Limit
     """
     with (
         tempfile.TemporaryDirectory() as folder,
-        Worker(target.job, target.ours, folder, threads) as ours,
-        Worker(target.job, target.theirs, folder, threads) as theirs,
+        Worker(target.job, target.ours, folder, target.threads or threads) as ours,
+        Worker(target.job, target.theirs, folder, target.threads or threads) as theirs,
     ):
         a, b = np.asarray(ours.answer, float), np.asarray(theirs.answer, float)
         if a.shape != b.shape or not np.allclose(a, b, rtol=1e-3, atol=1e-4):
@@ -178,6 +179,27 @@ TARGETS = [
     Target(
         "text_jobs.train_like_minbpe", "groundup", "minbpe", "train 512 merges on 200 kB against minbpe's algorithm",
         200, 1000, group="tokenizers", most_pairs=3,
+    ),
+    *(
+        Target(f"encode_jobs.{job}", ours, theirs, title, floor, goal, group="tokenizers", threads=threads)
+        for job, ours, theirs, title, floor, goal, threads in [
+            ("english", "groundup", "tiktoken", "encode 1 MB of English against tiktoken", 8, 30, 1),
+            ("english", "groundup_cold", "tiktoken", "encode the same English, cold cache, against tiktoken", 8, 30, 1),
+            ("english", "groundup", "tokenizers", "encode 1 MB of English against tokenizers", 15, 50, 1),
+            ("english", "groundup_cold", "tokenizers", "encode the same English, cold, against tokenizers", 15, 50, 1),
+            ("chinese", "groundup", "tiktoken", "encode Chinese against tiktoken", 3, 10, 1),
+            ("chinese", "groundup_cold", "tiktoken", "encode Chinese, cold cache, against tiktoken", 3, 10, 1),
+            ("chinese", "groundup", "tokenizers", "encode Chinese against tokenizers", 5, 20, 1),
+            ("code", "groundup", "tiktoken", "encode source code against tiktoken", 3, 10, 1),
+            ("code", "groundup_cold", "tiktoken", "encode source code, cold cache, against tiktoken", 3, 10, 1),
+            ("code", "groundup", "tokenizers", "encode source code against tokenizers", 5, 20, 1),
+            ("short_strings", "groundup", "tiktoken", "encode 100-byte strings, a call each; tiktoken", 3, 10, 1),
+            ("short_strings", "groundup", "tokenizers", "encode 100-byte strings, a call each; tokenizers", 5, 20, 1),
+            ("english", "groundup_list", "tiktoken_list", "encode English to a list against tiktoken", 4, 10, 1),
+            ("english", "groundup_cold", "gigatoken_first", "encode English against gigatoken, first call", 2, 5, 1),
+            ("english", "groundup", "gigatoken", "encode English against gigatoken, repeated", 0.3, 1, 1),
+            ("batch", "groundup_two", "groundup_one", "encode a batch, 2 threads against 1", 1.7, 1.95, 2),
+        ]
     ),
 ]  # fmt: skip
 

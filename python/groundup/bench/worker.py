@@ -21,6 +21,7 @@ def main() -> None:
     module, _, function = job.rpartition(".")
     jobs = import_module(f"groundup.bench.{module or 'jobs'}")
     repetition, steps = getattr(jobs, function)(side, int(threads))
+    before = getattr(repetition, "before", lambda: None)  # what a repetition needs and is not timed
     start = time.perf_counter()
     answer = repetition()
     if time.perf_counter() - start < 5:
@@ -32,6 +33,7 @@ def main() -> None:
         if line.strip() == "run":
             if last < 0.1:
                 repetition()  # wakes the threads, which a short repetition would notice
+            before()
             start = time.perf_counter()
             repetition()
             last = time.perf_counter() - start

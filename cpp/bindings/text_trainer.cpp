@@ -36,9 +36,15 @@ void check_signals() {
 
 void add_block(PieceCounter& counter, const Bytes& block) {
   for (size_t done = 0; done < block.size; done += kBlock) {
+    const size_t size = std::min(kBlock, block.size - done);
+    if (!counter.counts_after(
+            size)) {  // too short to let other threads in: they would keep the GIL
+      counter.add(block.data + done, size);
+      continue;
+    }
     {
       py::gil_scoped_release release;
-      counter.add(block.data + done, std::min(kBlock, block.size - done));
+      counter.add(block.data + done, size);
     }
     check_signals();
   }

@@ -72,7 +72,7 @@ class BpeTrainer {
  private:
   static constexpr uint32_t kEdge = 0xffffffff;    // the slot between two pieces
   static constexpr uint32_t kInside = 0xfffffffe;  // a slot inside a token that once began one
-  static constexpr uint64_t kStep = 16;            // by what the threshold is divided
+  static constexpr uint64_t kStep = 16;            // the highest count over the threshold
 
   struct Place {
     uint32_t slot;  // where the pair begins
@@ -102,7 +102,7 @@ class BpeTrainer {
     return tokens_[place.slot] == pair.left &&
            tokens_[place.slot + sizes_[pair.left]] == pair.right;
   }
-  void make_index(uint64_t at_least);
+  void make_index(uint64_t at_most);
   void add_candidate(uint32_t index);
   bool next_pair(uint32_t& index);
   void merge(const Pair& pair);
@@ -152,8 +152,8 @@ BpeTrainer::BpeTrainer(const Pieces& pieces, const TrainOptions& options)
   right_.resize(256);
 }
 
-// Indexes every pair that occurs at least `threshold_` times, which is chosen here, below
-// `at_most`.
+// Indexes every pair that occurs at least `threshold_` times, which is chosen here: a fraction of
+// the highest count, which is known to be `at_most`.
 void BpeTrainer::make_index(uint64_t at_most) {
   index_.clear();
   pairs_.clear();

@@ -58,6 +58,8 @@ class PieceCounter {
 
   // The next bytes of the current text; returns once what can be counted is counted.
   void add(const uint8_t* data, size_t size);
+  // Whether `size` more bytes begin to count, which takes a while, or are only kept for later.
+  bool counts_after(size_t size) const { return buffer_.size() + size >= wanted_; }
   // What comes next is another text: no piece crosses.
   void end_text();
   // A piece that was split elsewhere.

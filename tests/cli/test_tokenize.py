@@ -105,6 +105,9 @@ def test_show(learned: Path, tmp_path: Path) -> None:
     traced = groundup("tokenize", "show", learned, "the function", "--trace", NO_COLOR="1").stdout
     assert traced == str(tokenizer.trace("the function")) + "\n"
     assert "\x1b[" in groundup("tokenize", "show", learned, "the", FORCE_COLOR="1", NO_COLOR="").stdout
+    CharTokenizer.train("the").save(tmp_path / "characters.json")
+    shown = groundup("tokenize", "show", tmp_path / "characters.json", "het", NO_COLOR="1").stdout
+    assert shown.startswith("h│e│t\n3 tokens")
     page = tmp_path / "page.html"
     assert groundup("tokenize", "show", learned, "<b>&", "--html", page).returncode == 0
     content = page.read_text(encoding="utf-8")
@@ -127,7 +130,7 @@ def test_show(learned: Path, tmp_path: Path) -> None:
         (["encode", "LEARNED", "x", "--out", "OUT"], "--out is for the ids of a file"),
         (["encode", "LEARNED", "--file", "TEXT", "--out", "OUT"], "must end in .npy or .bin"),
         (["show", "LEARNED", "--file", "TEXT", "--trace"], "text to trace must hold at most 4,096 bytes"),
-        (["show", "CHARACTERS", "x"], "there is nothing to show"),
+        (["show", "CHARACTERS", "x"], "'x' (U+0078)"),
         (["encode", "CHARACTERS", "x"], "'x' (U+0078)"),
         (["show", "WORDPIECE", "x", "--trace"], "--trace is for byte-pair encoding"),
     ],

@@ -109,6 +109,17 @@ def test_a_trained_file_gives_the_same_ids_in_tokenizers(
     assert theirs.decode(ids, skip_special_tokens=False) == unseen == ours.decode(ids)
 
 
+def test_a_trained_folder_loads_in_transformers(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="needs the transformers package")
+    text = stdlib_text().text
+    ours = BPETokenizer.train(text[:200_000], 1000, special_tokens=["<|endoftext|>"])
+    ours.save_pretrained(tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    unseen = text[-5_000:] + " don 't  \n"
+    ids = ours.encode(unseen)
+    assert theirs(unseen)["input_ids"] == ids and theirs.decode(ids) == unseen
+
+
 # ---------------------------------------------------------------------------------------------------------- rustbpe
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from groundup.text import BPETokenizer, CharTokenizer, Tokenizer, load, statistics
+from groundup.text import BPETokenizer, Tokenizer, load, statistics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,8 +147,6 @@ def _encode(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     tokenizer = _tokenizer(args.tokenizer)
-    if isinstance(tokenizer, CharTokenizer):
-        raise ValueError("[tokenize] every character is a token of this tokenizer: there is nothing to show")
     text = _text(args)
     if args.trace:
         if not isinstance(tokenizer, BPETokenizer):

@@ -195,7 +195,7 @@ def train(
     records = trainer.run(report)
     nats = float(records[-1]["val_loss"])
     # The first token is read, not predicted.
-    n_bytes = len(val_text.encode("utf-8")) - len(tokenizer.decode(val_ids[:1]).encode("utf-8"))
+    n_bytes = len(val_text.encode("utf-8")) - len(tokenizer.decode_bytes(val_ids[:1]))
     bits = lm.bits_per_byte(nats, tokens=len(val_ids) - 1, n_bytes=n_bytes)
     print(
         f"validation: {nats:.4f} nats a token, perplexity {lm.perplexity(nats):.2f}, {bits:.3f} bits a byte"

@@ -63,6 +63,12 @@ def test_by_hand() -> None:
         tokenizer.encode("a<s>")
     lower = WordTokenizer.train("A a", normalizer=nm.Lowercase())
     assert lower.encode("A b a") == [1, 0, 1]
+    bert = WordTokenizer.train("Café 中国", normalizer=nm.BertNormalizer())
+    assert bert.encode("CAFE cafe\u0301国") == [1, 1, bert.vocab["国"]] and list(bert.vocab)[1:] == [
+        "cafe",
+        "中",
+        "国",
+    ]
     assert WordTokenizer.train("", None).vocab == {"<unk>": 0}
     assert tokenizer.encode("b" * 1_000_000) == [1]
 

@@ -5,7 +5,7 @@ Reads and writes the ``tokenizer.json`` of such models, with the same ids as the
 fast one in ``cpp/text/char_bpe.cpp``.
 
 Not handled: training (`BPETokenizer.train` learns byte-level merges) and SentencePiece's ``.model`` files. Added tokens
-are looked for before normalization, also where a file wants it after.
+are looked for before normalization, also where a file wants it after. `encode_file` reads a file whole.
 """
 
 from __future__ import annotations

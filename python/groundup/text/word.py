@@ -71,17 +71,19 @@ class WordTokenizer(ModelTokenizer):
         self.unk_token = unk_token
         self.normalizer = normalizer
         self.pre_tokenizer = pre_tokenizer
-        self._normalizer = normalizer
+        # BERT's normalizer runs in the core; any other before it.
+        bert = normalizer if isinstance(normalizer, nm.BertNormalizer) else None
+        self._normalizer = None if bert else normalizer
         self._model = _core.WordPiece(
             # Added tokens never come out of plain text.
             [item for item in self._vocab.items() if item[0] not in self._added],
             self._vocab[unk_token],
             _NO_PREFIX,
             2**32 - 1,
-            clean_text=False,
-            handle_chinese_chars=False,
-            strip_accents=False,
-            lowercase=False,
+            clean_text=bert is not None and bert.clean_text,
+            handle_chinese_chars=bert is not None and bert.handle_chinese_chars,
+            strip_accents=bert is not None and bert.strips_accents,
+            lowercase=bert is not None and bert.lowercase,
             split_punctuation=pre_tokenizer == "bert",
         )
         self._finish()
@@ -150,8 +152,8 @@ class WordTokenizer(ModelTokenizer):
     # -------------------------------------------------------------------------------------------------- decoding
 
     def _safe_cut(self, text: str | bytes) -> int:
-        # Words end at these; a normalizer may look across them.
-        return 0 if self.normalizer is not None else self._last_blank(text)
+        # Words end at blanks; BERT's normalizer does not look across them, another one may.
+        return 0 if self._normalizer is not None else self._last_blank(text)
 
     def decode_bytes(self, ids: npt.ArrayLike | Iterable[int]) -> bytes:
         """The bytes of ids: words with a space between.

@@ -94,26 +94,25 @@ class WordPieceTokenizer(ModelTokenizer):
         self.normalizer = normalizer
         self.pre_tokenizer = pre_tokenizer
         self.cleanup = cleanup
-        bert = {"[CLS]", "[SEP]"} <= self.special_tokens.keys()
+        framed = {"[CLS]", "[SEP]"} <= self.special_tokens.keys()
         default = (("[CLS]", "$A", "[SEP]"), ("[CLS]", "$A", "[SEP]", "$B", "[SEP]"))
-        self.single = tuple(single) if single is not None else default[0] if bert else ("$A",)
-        self.pair = tuple(pair) if pair is not None else default[1] if bert else ("$A", "$B")
+        self.single = tuple(single) if single is not None else default[0] if framed else ("$A",)
+        self.pair = tuple(pair) if pair is not None else default[1] if framed else ("$A", "$B")
         templates.check(self.single, self.special_tokens, 1, self._error, "single")
         templates.check(self.pair, self.special_tokens, 2, self._error, "pair")
         # BERT's normalizer runs in the core; any other before it.
-        inside = isinstance(normalizer, nm.BertNormalizer)
-        self._normalizer = None if inside else normalizer
-        bert_steps = normalizer if isinstance(normalizer, nm.BertNormalizer) else None
+        bert = normalizer if isinstance(normalizer, nm.BertNormalizer) else None
+        self._normalizer = None if bert else normalizer
         self._model = _core.WordPiece(
             # Added tokens never come out of plain text.
             [item for item in self._vocab.items() if item[0] not in self._added],
             self._vocab[unk_token],
             prefix,
             max_chars_per_word,
-            clean_text=bool(bert_steps and bert_steps.clean_text),
-            handle_chinese_chars=bool(bert_steps and bert_steps.handle_chinese_chars),
-            strip_accents=bool(bert_steps and bert_steps.strips_accents),
-            lowercase=bool(bert_steps and bert_steps.lowercase),
+            clean_text=bert is not None and bert.clean_text,
+            handle_chinese_chars=bert is not None and bert.handle_chinese_chars,
+            strip_accents=bert is not None and bert.strips_accents,
+            lowercase=bert is not None and bert.lowercase,
             split_punctuation=pre_tokenizer == "bert",
         )
         self._finish()

@@ -14,7 +14,7 @@ from groundup.text import CharTokenizer
 
 #: About three minutes on two cores, and the longer run that README documents.
 SHORT = {"steps": 3500, "batch": 12, "n_positions": 128, "lr": 3e-3}
-LONG = {"steps": 12000, "batch": 8, "n_positions": 256, "lr": 3e-3}
+LONG = {"steps": 14000, "batch": 12, "n_positions": 128, "lr": 3e-3}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -42,7 +42,10 @@ def _measure(title: str, unit: str, floor: float, goal: float, values: Sequence[
 
 
 def row_op_share(name: str, machine: limits.Limits, runs: int = 15) -> Measure:
-    """How near an op comes to the memory's or the arithmetic's limit, whichever is nearer, on its bench sample."""
+    """How near an op comes to the memory's or the arithmetic's limit, whichever is nearer, on its bench sample.
+
+    More than 100 % means that part of the sample stayed in the cache from one run to the next.
+    """
     cpp, _, work = ops.prepare(gu.ops.spec(name))
     with gu.no_grad():
         repeats = timing.repeats(cpp, 0.02)

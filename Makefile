@@ -138,7 +138,7 @@ $(SANITIZE)/.built: BUILD := -C build-dir=build/sanitize -C cmake.build-type=Rel
 $(LEVELS)/.built $(SANITIZE)/.built: %/.built: %/.requirements $(CORE)
 	PATH="$(abspath $*/bin):$$PATH" $*/bin/python -m pip --disable-pip-version-check install -q \
 	  --no-build-isolation --no-deps -e . $(BUILD)
-	$*/bin/python -m pip --disable-pip-version-check install -q pytest hypothesis
+	$*/bin/python -m pip --disable-pip-version-check install -q pytest hypothesis regex
 	touch $@
 
 # The command line's own tests know nothing of levels.

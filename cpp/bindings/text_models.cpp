@@ -214,23 +214,24 @@ void bind(py::module_& m) {
   bind_encoders(unigram, "UnigramTokenizer");
 
   py::class_<text::CharBpe> char_bpe(m, "CharBpe");
-  char_bpe.def(py::init([](const std::vector<std::pair<std::string, uint32_t>>& vocabulary,
-                           const std::vector<std::tuple<uint32_t, uint32_t, uint32_t, uint32_t>>& merges,
-                           const std::vector<std::optional<uint32_t>>& byte_ids,
-                           std::optional<uint32_t> unknown_id, bool fuse_unknown, bool whole_words,
-                           bool split) {
-                 std::vector<text::OrderedMerge> list;
-                 for (const auto& [left, right, result, order] : merges) {
-                   list.push_back({left, right, result, order});
-                 }
-                 return std::make_unique<text::CharBpe>(
-                     vocabulary, list,
-                     text::CharBpeOptions{byte_table(byte_ids), unknown_id, fuse_unknown,
-                                          whole_words, split});
-               }),
-               py::arg("vocabulary"), py::arg("merges"), py::arg("byte_ids"), py::arg("unknown_id"),
-               py::arg("fuse_unknown"), py::arg("whole_words"), py::arg("split"),
-               "merges: (left, right, result, order), ids all but the last.");
+  char_bpe.def(
+      py::init([](const std::vector<std::pair<std::string, uint32_t>>& vocabulary,
+                  const std::vector<std::tuple<uint32_t, uint32_t, uint32_t, uint32_t>>& merges,
+                  const std::vector<std::optional<uint32_t>>& byte_ids,
+                  std::optional<uint32_t> unknown_id, bool fuse_unknown, bool whole_words,
+                  bool split) {
+        std::vector<text::OrderedMerge> list;
+        for (const auto& [left, right, result, order] : merges) {
+          list.push_back({left, right, result, order});
+        }
+        return std::make_unique<text::CharBpe>(
+            vocabulary, list,
+            text::CharBpeOptions{byte_table(byte_ids), unknown_id, fuse_unknown, whole_words,
+                                 split});
+      }),
+      py::arg("vocabulary"), py::arg("merges"), py::arg("byte_ids"), py::arg("unknown_id"),
+      py::arg("fuse_unknown"), py::arg("whole_words"), py::arg("split"),
+      "merges: (left, right, result, order), ids all but the last.");
   bind_encoders(char_bpe, "SentencePieceBPETokenizer");
 
   using text::UnigramTrainer;

@@ -273,3 +273,9 @@ def test_bench_of_one_op(tmp_path: Path) -> None:
     (row,) = json.loads(path.read_text())["results"]
     assert row["op"] == "softmax" and row["speedup"] > 0 and row["share"] > 0
     assert groundup("bench", "nonsense").returncode == 1
+
+
+def test_bench_of_encoding_says_which_data_it_wants(tmp_path: Path) -> None:
+    result = groundup("bench", "--peers", "encode Chinese", GROUNDUP_TEST_DATA=str(tmp_path / "none"))
+    assert result.returncode == 1
+    assert "must hold texts and cl100k's ranks: set GROUNDUP_TEST_DATA" in result.stderr

@@ -27,15 +27,22 @@ Repetition = tuple[Callable[[], Any], int]
 _PATTERN = PATTERNS["cl100k"].replace(r"\z", "$")  # the end of the text, as tiktoken's expressions name it
 
 
+def folder() -> Path:
+    """Where the test data should be."""
+    return Path(os.environ.get("GROUNDUP_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
+
+
 def data() -> Path:
-    """The folder of test data."""
-    beside = Path(__file__).parents[4] / "shared" / "data"
-    folder = Path(os.environ.get("GROUNDUP_TEST_DATA", beside))
-    if not folder.is_dir():
+    """The folder of test data.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    if not folder().is_dir():
         raise FileNotFoundError(
-            f"[bench] {folder}: must hold texts and cl100k's ranks: set GROUNDUP_TEST_DATA"
+            f"[bench] {folder()}: must hold texts and cl100k's ranks: set GROUNDUP_TEST_DATA"
         )
-    return folder
+    return folder()
 
 
 def text_of(kind: str) -> str:
@@ -63,9 +70,9 @@ def tokenizer_of(side: str) -> Any:
         ranks = {token: id_ for id_ in range(ours.vocab_size) if (token := ours._token(id_)) is not None}
         tiktoken = import_module("tiktoken")
         return tiktoken.Encoding("cl100k", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens={})
-    with tempfile.TemporaryDirectory() as folder:
-        ours.save(Path(folder, "tokenizer.json"))
-        return import_module("tokenizers").Tokenizer.from_file(str(Path(folder, "tokenizer.json")))
+    with tempfile.TemporaryDirectory() as scratch:
+        ours.save(Path(scratch, "tokenizer.json"))
+        return import_module("tokenizers").Tokenizer.from_file(str(Path(scratch, "tokenizer.json")))
 
 
 def encoder(side: str, tokenizer: Any) -> Callable[[str], Any]:

@@ -39,6 +39,11 @@ class Target:
     most_pairs: int = 1000  # fewer where the other side takes a minute
     threads: int = 0  # of both sides; 0: as many as asked for
 
+    @property
+    def needs_data(self) -> bool:
+        """Whether its texts are those of the test data, which no installation brings."""
+        return self.job.startswith("encode_jobs.")
+
 
 @dataclass(frozen=True)
 class Result:

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
     import groundup as gu
-    from groundup.bench import alone, limits, peers
+    from groundup.bench import alone, encode_jobs, limits, peers
     from groundup.bench import ops as bench_ops
 
     if args.pairs < 1:
@@ -45,6 +45,12 @@ def run(args: argparse.Namespace) -> int:
         chosen = [t for t in peers.TARGETS if all(name == t.group or name in t.title for name in args.names)]
         if not chosen:
             raise ValueError(f"[bench] no job's title holds {' and '.join(args.names)}")
+        needing = [t for t in chosen if t.needs_data]
+        if needing and not encode_jobs.folder().is_dir():
+            if len(needing) == len(chosen):
+                encode_jobs.data()  # says what is missing
+            print(f"left out: {len(needing)} jobs of encoding, whose texts $GROUNDUP_TEST_DATA would hold\n")
+            chosen = [t for t in chosen if not t.needs_data]
         results = []
         for target in chosen:
             result = peers.run(target, args.pairs, args.threads, machine)

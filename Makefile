@@ -141,14 +141,14 @@ $(LEVELS)/.built $(SANITIZE)/.built: %/.built: %/.requirements $(CORE)
 	$*/bin/python -m pip --disable-pip-version-check install -q pytest hypothesis regex
 	touch $@
 
-# The command line's own tests know nothing of levels.
+# The command line knows nothing of levels, and measuring takes minutes.
 test-levels: $(LEVELS)/.built
 	for level in $$($(LEVELS)/bin/python -c 'import groundup as gu; print(*gu.config()["isa_available"])'); do \
-	  GROUNDUP_ISA=$$level $(LEVELS)/bin/python -m pytest -q --ignore=tests/peers --ignore=tests/cli $(ARGS); \
+	  GROUNDUP_ISA=$$level $(LEVELS)/bin/python -m pytest -q --ignore=tests/peers --ignore=tests/cli --ignore=tests/bench $(ARGS); \
 	done
 
 # libstdc++ is preloaded as well, or the first C++ exception aborts; Python itself leaks on purpose; tests ask for
 # more memory than there is. Only Python's own output is captured, so that a report of the sanitizer shows.
 sanitize: $(SANITIZE)/.built
 	LD_PRELOAD="$(RUNTIMES)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	  $(SANITIZE)/bin/python -m pytest --ignore=tests/peers -p no:cacheprovider --capture=sys $(ARGS)
+	  $(SANITIZE)/bin/python -m pytest --ignore=tests/peers --ignore=tests/bench -p no:cacheprovider --capture=sys $(ARGS)

@@ -199,6 +199,34 @@ static_assert(sizeof(ShortSet) == 64 && sizeof(LongEntry) == 128);
   return key;
 }
 
+// A piece while it is merged, by byte: the ids of parts that begin there, their neighbours, and
+// what each part and the next one become.
+struct Parts {
+  std::vector<uint32_t> ids, next, previous;
+  std::vector<Merged> pairs;
+
+  void resize(std::size_t n) {
+    ids.resize(n);
+    next.resize(n);
+    previous.resize(n);
+    pairs.resize(n);
+  }
+
+  // Merges part i with the next one; look_up(k) is to renew the pair of part k.
+  template <class LookUp>
+  void join(uint32_t i, LookUp&& look_up) {
+    const uint32_t gone = next[i];
+    ids[i] = pairs[i].result;
+    next[i] = next[gone];
+    pairs[i] = pairs[gone] = {kNoToken, kNoToken};
+    if (next[i] < ids.size()) {
+      previous[next[i]] = i;
+      look_up(i);
+    }
+    if (i > 0) look_up(previous[i]);
+  }
+};
+
 }  // namespace
 
 class Bpe::Cache {
@@ -228,36 +256,10 @@ class Bpe::Cache {
 
   std::vector<ShortSet> short_sets = std::vector<ShortSet>(kShortSets);
   std::vector<LongEntry> long_entries = std::vector<LongEntry>(kLongEntries);
-  // Of a long piece while it is merged, by byte: the ids of parts that begin there, their
-  // neighbours, and the pair with the next part.
-  std::vector<uint32_t> ids, next, previous;
-  std::vector<Merged> pairs;
+  Parts parts;  // of a long piece
   std::vector<uint64_t> heap;
+  std::array<uint32_t, kInArray> few;  // the ids of a short one
   void trim();
-};
-
-class Bpe::Lease {
- public:
-  explicit Lease(const Bpe& bpe) : bpe_(bpe) {
-    const std::lock_guard lock(bpe.mutex_);
-    if (!bpe.free_.empty()) {
-      cache_ = std::move(bpe.free_.back());
-      bpe.free_.pop_back();
-    }
-    if (!cache_) cache_ = std::make_unique<Cache>();
-  }
-  ~Lease() {
-    cache_->trim();
-    const std::lock_guard lock(bpe_.mutex_);
-    bpe_.free_.push_back(std::move(cache_));
-  }
-  Lease(const Lease&) = delete;
-  Lease& operator=(const Lease&) = delete;
-  Cache& operator*() { return *cache_; }
-
- private:
-  const Bpe& bpe_;
-  std::unique_ptr<Cache> cache_;
 };
 
 // ---------------------------------------------------------------------------------- construction
@@ -327,16 +329,8 @@ Bpe::Bpe(Vocabulary vocabulary, Pattern pattern)
   Cache cache;
   for (const uint32_t id : by_length) {
     const auto token = vocabulary_[id];
-    uint32_t parts[kInArray];
-    const uint32_t* ids = parts;
-    std::size_t n = token.size();
-    if (n <= kInArray) {
-      n = merge_short(token.data(), n, parts);
-    } else {
-      n = merge_long(token.data(), n, cache);
-      ids = cache.ids.data();
-    }
-    if (n != 2) continue;  // no merges make this token: it is whole pieces only
+    const std::span<const uint32_t> ids = merged(token, cache);
+    if (ids.size() != 2) continue;  // no merges make this token: it is whole pieces only
     const Merged merged{id, id};
     pairs_.insert(ids[0], ids[1], merged);
     if (token.size() == 2) byte_pairs_[token[0] << 8 | token[1]] = merged;
@@ -355,16 +349,8 @@ void Bpe::set_whole(bool whole_pieces) {
   for (uint32_t id = 0; id < vocabulary_.size(); ++id) {
     const auto token = vocabulary_[id];
     if (token.empty()) continue;
-    uint32_t parts[kInArray];
-    const uint32_t* ids = parts;
-    std::size_t n = token.size();
-    if (n <= kInArray) {
-      n = merge_short(token.data(), n, parts);
-    } else {
-      n = merge_long(token.data(), n, cache);
-      ids = cache.ids.data();
-    }
-    whole_[id] = n == 1 && ids[0] == id;
+    const std::span<const uint32_t> ids = merged(token, cache);
+    whole_[id] = ids.size() == 1 && ids[0] == id;
   }
   set_short();
 }
@@ -418,15 +404,13 @@ std::size_t Bpe::merge_short(const uint8_t* p, std::size_t n, uint32_t* ids) con
 }
 
 // The same with a heap of (order, position). An entry whose pair has changed meanwhile is skipped.
-// The ids are left in cache.ids.
+// The ids are left in cache.parts.ids.
 std::size_t Bpe::merge_long(const uint8_t* p, std::size_t n, Cache& cache) const {
   if (n >= kNoToken) fail<ValueError>("[BPETokenizer] pieces must be below 4 GiB, but got ", n);
   const auto size = static_cast<uint32_t>(n);
-  auto& [short_sets, long_entries, ids, next, previous, pairs, heap] = cache;
-  ids.resize(n);
-  next.resize(n);
-  previous.resize(n);
-  pairs.resize(n);
+  cache.parts.resize(n);
+  auto& [ids, next, previous, pairs] = cache.parts;
+  std::vector<uint64_t>& heap = cache.heap;
   heap.clear();
   for (uint32_t i = 0; i < size; ++i) {
     ids[i] = byte_ids_[p[i]];
@@ -447,27 +431,25 @@ std::size_t Bpe::merge_long(const uint8_t* p, std::size_t n, Cache& cache) const
     const auto order = static_cast<uint32_t>(heap.back() >> 32);
     const auto i = static_cast<uint32_t>(heap.back());
     heap.pop_back();
-    if (pairs[i].order != order) continue;
-    const uint32_t gone = next[i];
-    ids[i] = pairs[i].result;
-    next[i] = next[gone];
-    pairs[i] = pairs[gone] = {kNoToken, kNoToken};
-    if (next[i] < size) {
-      previous[next[i]] = i;
-      look_up(i);
-    }
-    if (i > 0) look_up(previous[i]);
+    if (pairs[i].order == order) cache.parts.join(i, look_up);
   }
   std::size_t count = 0;
   for (uint32_t i = 0; i < size; i = next[i]) ids[count++] = ids[i];
   return count;
 }
 
+// The ids of a token's bytes after all merges, valid until the next piece is merged.
+std::span<const uint32_t> Bpe::merged(std::span<const uint8_t> token, Cache& cache) const {
+  const std::size_t n = token.size();
+  if (n <= kInArray) return {cache.few.data(), merge_short(token.data(), n, cache.few.data())};
+  const std::size_t count = merge_long(token.data(), n, cache);
+  return {cache.parts.ids.data(), count};
+}
+
 // What a very long piece needed is given back.
 void Bpe::Cache::trim() {
-  if (ids.capacity() < kKept) return;
-  for (auto* v : {&ids, &next, &previous}) *v = {};
-  pairs = {};
+  if (parts.ids.capacity() < kKept) return;
+  parts = {};
   heap = {};
 }
 
@@ -481,7 +463,7 @@ void Bpe::merge(const uint8_t* p, std::size_t n, Cache& cache, Ids& out) const {
     out.added(count);
   } else {
     count = merge_long(p, n, cache);
-    std::memcpy(out.need(count), cache.ids.data(), count * sizeof(uint32_t));
+    std::memcpy(out.need(count), cache.parts.ids.data(), count * sizeof(uint32_t));
     out.added(count);
   }
   const uint32_t* const end = out.data() + out.size();
@@ -566,7 +548,7 @@ void Bpe::encode_plain(const uint8_t* text, std::size_t size, Cache& cache, Ids&
 
 void Bpe::encode(const uint8_t* text, std::size_t size, const AddedTokens& added, Origin origin,
                  Ids& out) const {
-  Lease cache(*this);
+  const Lease cache(caches_);
   for (std::size_t done = 0;;) {
     AddedTokens::Match m{size, size, nullptr, size};
     if (!added.empty()) m = added.find(text, size, done);
@@ -590,7 +572,7 @@ void Bpe::encode(const uint8_t* text, std::size_t size, const AddedTokens& added
 }
 
 void Bpe::encode_pieces(const uint8_t* text, std::span<const uint64_t> ends, Ids& out) const {
-  Lease cache(*this);
+  const Lease cache(caches_);
   uint64_t begin = 0;
   for (const uint64_t end : ends) {
     if (end > begin) encode_piece(text + begin, end - begin, end - begin, *cache, out);
@@ -645,8 +627,10 @@ void Bpe::encode_with_dropout(const uint8_t* text, std::size_t size, double prob
   };
   split(pattern_, text, size, [&](const uint8_t* p, const uint8_t* q) {
     const auto n = static_cast<uint32_t>(q - p);
-    std::vector<uint32_t> ids(n), next(n), previous(n);
-    std::vector<Merged> pairs(n, Merged{kNoToken, kNoToken});
+    Parts parts;
+    parts.resize(n);
+    auto& [ids, next, previous, pairs] = parts;
+    std::fill(pairs.begin(), pairs.end(), Merged{kNoToken, kNoToken});
     std::vector<uint64_t> heap, skipped;
     const auto push = [&](uint64_t entry) {
       heap.push_back(entry);
@@ -672,15 +656,7 @@ void Bpe::encode_with_dropout(const uint8_t* text, std::size_t size, double prob
         skipped.push_back(entry);
         continue;
       }
-      const uint32_t gone = next[i];
-      ids[i] = pairs[i].result;
-      next[i] = next[gone];
-      pairs[i] = pairs[gone] = {kNoToken, kNoToken};
-      if (next[i] < n) {
-        previous[next[i]] = i;
-        look_up(i);
-      }
-      if (i > 0) look_up(previous[i]);
+      parts.join(i, look_up);
       for (const uint64_t again : skipped) push(again);
       skipped.clear();
     }

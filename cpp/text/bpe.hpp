@@ -9,14 +9,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "text/scratch_pool.hpp"
 #include "text/split.hpp"
 #include "text/vocabulary.hpp"
 
@@ -203,7 +202,7 @@ class Bpe {
 
  private:
   class Cache;
-  class Lease;  // of a cache: no other thread has it meanwhile
+  using Lease = ScratchPool<Cache>::Lease;
 
   void set_bytes();
   void set_whole(bool whole_pieces);
@@ -215,6 +214,7 @@ class Bpe {
   void merge(const uint8_t* p, std::size_t n, Cache& cache, Ids& out) const;
   std::size_t merge_short(const uint8_t* p, std::size_t n, uint32_t* ids) const;
   std::size_t merge_long(const uint8_t* p, std::size_t n, Cache& cache) const;
+  std::span<const uint32_t> merged(std::span<const uint8_t> token, Cache& cache) const;
   Merged pair_of_bytes(uint8_t a, uint8_t b) const { return byte_pairs_[a << 8 | b]; }
 
   Vocabulary vocabulary_;
@@ -226,8 +226,7 @@ class Bpe {
   std::vector<bool> whole_;         // tokens that a piece of the same bytes becomes
   ShortTokens short_whole_;         // the short ones of them
 
-  mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<Cache>> free_;
+  mutable ScratchPool<Cache> caches_;
 };
 
 }  // namespace gu::text

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/errors.hpp"
+#include "text/by_words.hpp"
 #include "text/chunk_cache.hpp"
 #include "text/unicode.hpp"
 
@@ -188,33 +189,17 @@ std::size_t CharBpe::word_end(const uint8_t* text, std::size_t at, std::size_t s
 
 void CharBpe::encode(const uint8_t* text, std::size_t size, std::vector<uint32_t>& ids) const {
   const ScratchPool<CharBpeScratch>::Lease scratch(pool_);
-  for (std::size_t at = 0; at < size;) {
-    const std::size_t end = word_end(text, at, size);
-    std::span<const uint32_t> known;
-    if (end - at <= ChunkCache::kLongest && scratch->cache.find(text + at, end - at, known)) {
-      ids.insert(ids.end(), known.begin(), known.end());
-    } else {
-      encode_word(text + at, end - at, *scratch);
-      const std::size_t before = ids.size();
-      for (const TokenSpan& token : scratch->tokens) ids.push_back(token.id);
-      scratch->cache.add(text + at, end - at, ids.data() + before, ids.size() - before);
-    }
-    at = end;
-  }
+  encode_words(
+      text, size, *scratch, ids, [&](auto... at) { return word_end(at...); },
+      [&](const uint8_t* word, std::size_t n) { encode_word(word, n, *scratch); });
 }
 
 void CharBpe::encode_spans(const uint8_t* text, std::size_t size,
                            std::vector<TokenSpan>& tokens) const {
   const ScratchPool<CharBpeScratch>::Lease scratch(pool_);
-  for (std::size_t at = 0; at < size;) {
-    const std::size_t end = word_end(text, at, size);
-    encode_word(text + at, end - at, *scratch);
-    const auto offset = static_cast<uint32_t>(at);
-    for (const TokenSpan& t : scratch->tokens) {
-      tokens.push_back({t.id, t.begin + offset, t.end + offset});
-    }
-    at = end;
-  }
+  encode_word_spans(
+      text, size, *scratch, tokens, [&](auto... at) { return word_end(at...); },
+      [&](const uint8_t* word, std::size_t n) { encode_word(word, n, *scratch); });
 }
 
 }  // namespace gu::text

@@ -1,6 +1,6 @@
 #pragma once
 // Buffers and caches that each call of an encoder takes for itself, so that threads never share
-// one.
+// one. What has a trim() is trimmed before it waits for the next call.
 
 #include <memory>
 #include <mutex>
@@ -36,6 +36,7 @@ class ScratchPool {
     return scratch;
   }
   void give_back(std::unique_ptr<Scratch> scratch) {
+    if constexpr (requires { scratch->trim(); }) scratch->trim();
     std::lock_guard lock(mutex_);
     idle_.push_back(std::move(scratch));
   }

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/errors.hpp"
+#include "text/by_words.hpp"
 #include "text/chunk_cache.hpp"
 #include "text/unicode.hpp"
 #include "text/utf8.hpp"
@@ -140,15 +141,8 @@ void WordPiece::encode(const uint8_t* text, std::size_t size, std::vector<uint32
       continue;
     }
     const std::size_t end = chunk_end(text, at, size);
-    std::span<const uint32_t> known;
-    if (end - at <= ChunkCache::kLongest && scratch->cache.find(text + at, end - at, known)) {
-      ids.insert(ids.end(), known.begin(), known.end());
-    } else {
-      encode_chunk(text + at, end - at, *scratch);
-      const std::size_t before = ids.size();
-      for (const TokenSpan& token : scratch->tokens) ids.push_back(token.id);
-      scratch->cache.add(text + at, end - at, ids.data() + before, ids.size() - before);
-    }
+    append_cached(text + at, end - at, *scratch, ids,
+                  [&](const uint8_t* chunk, std::size_t n) { encode_chunk(chunk, n, *scratch); });
     at = end;
   }
 }

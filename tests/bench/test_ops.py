@@ -11,7 +11,7 @@ from groundup.ops._spec import Sample
 @pytest.mark.parametrize("name", sorted(gu.ops.specs()))
 def test_both_faces_run_on_the_bench_sample(name: str) -> None:
     spec = gu.ops.spec(name)
-    cpp, reference, work = ops.prepare(spec)
+    cpp, reference, work = ops.prepare(spec, ops.bench_sample(spec))
     assert work.bytes >= 0
     ours = cpp()
     with np.errstate(all="ignore"):

@@ -46,7 +46,8 @@ def row_op_share(name: str, machine: limits.Limits, runs: int = 15) -> Measure:
 
     More than 100 % means that part of the sample stayed in the cache from one run to the next.
     """
-    cpp, _, work = ops.prepare(gu.ops.spec(name))
+    spec = gu.ops.spec(name)
+    cpp, _, work = ops.prepare(spec, ops.bench_sample(spec))
     with gu.no_grad():
         repeats = timing.repeats(cpp, 0.02)
         times = [timing.seconds(lambda: [cpp() for _ in range(repeats)]) / repeats for _ in range(runs)]

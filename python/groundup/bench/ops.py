@@ -63,9 +63,8 @@ def bench_sample(spec: Spec) -> Sample:
     return Sample(tuple(map(_cast, call.args)), {k: _cast(v) for k, v in call.kwargs.items()})
 
 
-def prepare(spec: Spec) -> tuple[Callable[[], Any], Callable[[], Any], Cost]:
-    """The compiled op and its reference as functions to time, and the work they do."""
-    call = bench_sample(spec)
+def prepare(spec: Spec, call: Sample) -> tuple[Callable[[], Any], Callable[[], Any], Cost]:
+    """The compiled op and its reference on a sample as functions to time, and the work they do."""
 
     def tensors(value: Any) -> Any:
         if isinstance(value, list) and value and isinstance(value[0], np.ndarray):
@@ -91,12 +90,13 @@ def prepare(spec: Spec) -> tuple[Callable[[], Any], Callable[[], Any], Cost]:
 
 def measure(spec: Spec, machine: limits.Limits, pairs: int = 7, at_least: float = 0.01) -> Row:
     """Time one op on its bench sample, or on its first one."""
-    cpp, reference, work = prepare(spec)
+    call = bench_sample(spec)
+    cpp, reference, work = prepare(spec, call)
     with gu.no_grad(), np.errstate(all="ignore"):
         timed = timing.alternate(cpp, reference, pairs, at_least)
     return Row(
         spec.name,
-        _shapes(bench_sample(spec)),
+        _shapes(call),
         timed.theirs * 1e3,
         timed.ours * 1e3,
         timed.ratio,

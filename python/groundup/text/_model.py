@@ -58,7 +58,7 @@ def byte_starts(text: str) -> npt.NDArray[np.int64]:
 class ModelTokenizer(Tokenizer):
     """A tokenizer over a compiled model.
 
-    A subclass sets ``_vocab``, calls `_set_added`, sets ``single``, ``pair``, ``_model``, and ``_normalizer`` where the
+    A subclass sets ``_vocab``, calls `_set_added` and `_set_templates`, sets ``_model``, and ``_normalizer`` where the
     model does not normalize by itself, and calls `_finish`.
 
     Attributes:
@@ -74,14 +74,21 @@ class ModelTokenizer(Tokenizer):
     _vocab: dict[str, int]
     _normalizer: Normalizer | None = None
 
-    def _set_added(
-        self, special: Iterable[str] | Mapping[str, int], added: Iterable[AddedToken], error: Any
-    ) -> None:
+    @classmethod
+    def _error(cls, field: str, expected: str, got: object) -> ValueError:
+        return ValueError(f"[{cls.__name__}] {field} must be {expected}, but got {hf.shown(got)}")
+
+    def _set_added(self, special: Iterable[str] | Mapping[str, int], added: Iterable[AddedToken]) -> None:
         """Set ``added_tokens`` and ``special_tokens``: names of the vocabulary or ids, and others with flags."""
-        given = hf.special_ids(special, self._vocab, error)
+        given = hf.special_ids(special, self._vocab, self._error)
         self.added_tokens = (*(AddedToken(name, id_) for name, id_ in given.items()), *added)
-        self._added = hf.check_added(self.added_tokens, self._vocab, error)
+        self._added = hf.check_added(self.added_tokens, self._vocab, self._error)
         self.special_tokens = {token.text: token.id for token in self.added_tokens if token.special}
+
+    def _set_templates(self, single: Iterable[str], pair: Iterable[str]) -> None:
+        """Set ``single`` and ``pair``; after `_set_added`."""
+        self.single = templates.check(tuple(single), self.special_tokens, 1, self._error, "single")
+        self.pair = templates.check(tuple(pair), self.special_tokens, 2, self._error, "pair")
 
     def _finish(self) -> None:
         self._tokens = {id_: token for token, id_ in self._vocab.items()}
@@ -151,6 +158,22 @@ class ModelTokenizer(Tokenizer):
     @abstractmethod
     def _from_entry(cls, top: hf.Entry) -> Self:
         """The tokenizer of the content of a ``tokenizer.json``."""
+
+    def _file(
+        self, normalizer: Normalizer | None, pre_tokenizer: Any, decoder: Any, model: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The content of ``tokenizer.json``."""
+        return {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": hf.added_tokens(self.added_tokens),
+            "normalizer": normalizer.to_dict() if normalizer else None,
+            "pre_tokenizer": pre_tokenizer,
+            "post_processor": templates.to_dict(self.single, self.pair, self.special_tokens),
+            "decoder": decoder,
+            "model": model,
+        }
 
     # -------------------------------------------------------------------------------------------------- encoding
 

@@ -29,6 +29,7 @@ import numpy.typing as npt
 from groundup import _core
 from groundup.text import byte_level
 from groundup.text.patterns import RegexSplitter, known_pattern
+from groundup.text.tokenizer import utf8
 
 TieBreak = Literal["huggingface", "minbpe", "rustbpe"]
 #: Show a bar, or not, or call a function with (merges done, merges wanted); by default a bar on a terminal.
@@ -134,7 +135,7 @@ class Plan:
         if self._splitter is None:
             self._counter.add_text(text)
             return
-        data = text if isinstance(text, bytes) else _utf8(text)
+        data = text if isinstance(text, bytes) else utf8(text, _NAME)
         for part in self._without_special(data):
             for begin, end in pairwise([0, *self._splitter.ends(part).tolist()]):
                 self._counter.add_piece(part[begin:end])
@@ -194,31 +195,22 @@ def _checked_special(special_tokens: Iterable[str]) -> list[str]:
             raise ValueError(f"[{_NAME}] special_tokens must not be empty, but got ''")
         if tokens.count(token) > 1:
             raise ValueError(f"[{_NAME}] special_tokens must differ, but {token!r} is there twice")
-        _utf8(token)
+        utf8(token, _NAME)
     return tokens
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"[{_NAME}] text must be Unicode, but got the lone surrogate U+{ord(text[error.start]):04X} "
-            f"at position {error.start}"
-        ) from None
 
 
 # ------------------------------------------------------------------------------------------------------- progress
 
 
-def _wants_bar(progress: Progress) -> bool:
+def wants_bar(progress: Progress) -> bool:
+    """Whether to show a bar."""
     return sys.stderr.isatty() if progress is None else progress is True
 
 
 @contextlib.contextmanager
 def _reading(progress: Progress) -> Iterator[Callable[[int], None]]:
     """What to call with the bytes read so far, every now and then."""
-    if not _wants_bar(progress):
+    if not wants_bar(progress):
         yield lambda _: None
         return
     from tqdm import tqdm
@@ -243,7 +235,7 @@ def _merging(progress: Progress, n_merges: int) -> Iterator[Callable[[int], None
         call(0, n_merges)
         yield lambda done: call(done, n_merges)
         return
-    if not _wants_bar(progress):
+    if not wants_bar(progress):
         yield None
         return
     from tqdm import tqdm

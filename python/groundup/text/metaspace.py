@@ -10,6 +10,9 @@ from groundup.text.normalize import WHITE_SPACE, Char, Normalizer
 MARK = "▁"
 _WORD = re.compile(f"[^{WHITE_SPACE}]+")
 
+#: How SentencePiece's vocabularies name the tokens of single bytes.
+BYTE_NAMES = [f"<0x{byte:02X}>" for byte in range(256)]
+
 
 class Metaspace(Normalizer):
     """Spaces to "▁".

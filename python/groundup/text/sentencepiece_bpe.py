@@ -10,7 +10,6 @@ are looked for before normalization, also where a file wants it after. `encode_f
 
 from __future__ import annotations
 
-import codecs
 import math
 import os
 import struct
@@ -26,10 +25,9 @@ from groundup.text import hf
 from groundup.text import normalize as nm
 from groundup.text._model import ModelTokenizer
 from groundup.text.bpe import AddedToken
-from groundup.text.metaspace import MARK, Metaspace
+from groundup.text.metaspace import BYTE_NAMES, MARK, Metaspace
 from groundup.text.unigram import _PREPEND, Prepend, _read_metaspace
 
-_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 #: A "▁" before every text, also before one that begins with a space; then "▁" for each space.
 LLAMA_NORMALIZER = nm.Sequence([nm.Prepend(MARK), nm.Replace(" ", MARK)])
 Decoder = Literal["strip", "plain", "metaspace"]
@@ -85,7 +83,7 @@ class SentencePieceBPETokenizer(ModelTokenizer):
         self._vocab = hf.check_vocabulary(vocab, self._error)
         if unk_token is not None and unk_token not in self._vocab:
             raise self._error("unk_token", "in the vocabulary, or None", unk_token)
-        if byte_fallback and not any(name in self._vocab for name in _BYTES):
+        if byte_fallback and not any(name in self._vocab for name in BYTE_NAMES):
             raise self._error("vocab", "with bytes <0x00> to <0xFF> for byte_fallback", "none of them")
         if prepend is not None and prepend not in _PREPEND:
             raise self._error("prepend", "'always', 'first', 'never' or None", prepend)
@@ -95,9 +93,8 @@ class SentencePieceBPETokenizer(ModelTokenizer):
             raise self._error("merges", "given, or else scores", "both" if merges is not None else "neither")
         if special_tokens is None:
             special_tokens = [name for name in ("<unk>", "<s>", "</s>") if name in self._vocab]
-        self._set_added(special_tokens, added_tokens, self._error)
-        self.single = templates.check(tuple(single), self.special_tokens, 1, self._error, "single")
-        self.pair = templates.check(tuple(pair), self.special_tokens, 2, self._error, "pair")
+        self._set_added(special_tokens, added_tokens)
+        self._set_templates(single, pair)
         if merges is not None:
             self._merges = _given_merges(list(merges), self._vocab, self._error)
         else:
@@ -119,18 +116,16 @@ class SentencePieceBPETokenizer(ModelTokenizer):
             # Added tokens never come out of plain text.
             [item for item in self._vocab.items() if item[0] not in self._added],
             self._merges,
-            [self._vocab.get(name) for name in _BYTES] if byte_fallback else [],
+            [self._vocab.get(name) for name in BYTE_NAMES] if byte_fallback else [],
             None if unk_token is None else self._vocab[unk_token],
             fuse_unk,
             ignore_merges,
             self.split,
         )
-        self._byte_of = {self._vocab[name]: byte for byte, name in enumerate(_BYTES) if name in self._vocab}
+        self._byte_of = {
+            self._vocab[name]: byte for byte, name in enumerate(BYTE_NAMES) if name in self._vocab
+        }
         self._finish()
-
-    @classmethod
-    def _error(cls, field: str, expected: str, got: object) -> ValueError:
-        return ValueError(f"[SentencePieceBPETokenizer] {field} must be {expected}, but got {hf.shown(got)}")
 
     def __repr__(self) -> str:
         return f"SentencePieceBPETokenizer({self.vocab_size} tokens)"
@@ -157,12 +152,7 @@ class SentencePieceBPETokenizer(ModelTokenizer):
 
     def decode_stream(self, ids: Iterable[int], *, errors: str = "replace") -> Iterator[str]:
         """The text of ids as they come, in whole characters: the joined strings are `decode` of all ids."""
-        decoder = codecs.getincrementaldecoder("utf-8")(errors)
-        for piece in self._pieces(int(self._id_array([id_])[0]) for id_ in ids):
-            if text := decoder.decode(piece):
-                yield text
-        if text := decoder.decode(b"", final=True):
-            yield text
+        return self._whole_characters(self._pieces(int(self._id_array([id_])[0]) for id_ in ids), errors)
 
     def _pieces(self, ids: Iterable[int]) -> Iterator[bytes]:
         mark = MARK.encode()
@@ -201,7 +191,7 @@ class SentencePieceBPETokenizer(ModelTokenizer):
         if len(data) < 4:
             raise fail("the file", "a length and tokens", f"{len(data)} bytes")
         (longest,) = struct.unpack_from("<i", data)
-        fixed = ["<unk>", "<s>", "</s>", *_BYTES]
+        fixed = ["<unk>", "<s>", "</s>", *BYTE_NAMES]
         vocab: dict[str, int] = {}
         scores: dict[str, float] = {}
         at = 4
@@ -248,7 +238,7 @@ class SentencePieceBPETokenizer(ModelTokenizer):
             field: model.get(field, bool, "true or false", False)
             for field in ("byte_fallback", "fuse_unk", "ignore_merges")
         }
-        if flags["byte_fallback"] and not any(name in vocab for name in _BYTES):
+        if flags["byte_fallback"] and not any(name in vocab for name in BYTE_NAMES):
             raise model.error("vocab", "with bytes <0x00> to <0xFF> for byte_fallback", "none of them")
         merges = []
         for i, entry in enumerate(model.get("merges", list, "a list")):
@@ -298,16 +288,11 @@ class SentencePieceBPETokenizer(ModelTokenizer):
         elif self.decoder == "metaspace":
             scheme = self.prepend or "always"
             steps = [{"type": "ByteFallback"}, {**space, "prepend_scheme": scheme}]
-        return {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": hf.added_tokens(self.added_tokens),
-            "normalizer": self.normalizer.to_dict() if self.normalizer else None,
-            "pre_tokenizer": space if self.prepend else None,
-            "post_processor": templates.to_dict(self.single, self.pair, self.special_tokens),
-            "decoder": {"type": "Sequence", "decoders": steps},
-            "model": {
+        return self._file(
+            self.normalizer,
+            pre_tokenizer=space if self.prepend else None,
+            decoder={"type": "Sequence", "decoders": steps},
+            model={
                 "type": "BPE",
                 "dropout": None,
                 "unk_token": self.unk_token,
@@ -319,7 +304,7 @@ class SentencePieceBPETokenizer(ModelTokenizer):
                 "vocab": self._vocab,
                 "merges": [list(merge) for merge in self.merges],
             },
-        }
+        )
 
     def _config(self) -> dict[str, Any]:
         roles = {"unk_token": self.unk_token, "bos_token": "<s>", "eos_token": "</s>"}

@@ -312,9 +312,14 @@ class Tokenizer(ABC):
 
     def decode_stream(self, ids: Iterable[int], *, errors: str = "replace") -> Iterator[str]:
         """The text of ids as they come, in whole characters: the joined strings are `decode` of all ids."""
+        return self._whole_characters((self.decode_bytes([id_]) for id_ in ids), errors)
+
+    @staticmethod
+    def _whole_characters(pieces: Iterable[bytes], errors: str) -> Iterator[str]:
+        """The text of bytes as they come; what of a character is still missing waits for the next ones."""
         decoder = codecs.getincrementaldecoder("utf-8")(errors)
-        for id_ in ids:
-            if text := decoder.decode(self.decode_bytes([id_])):
+        for piece in pieces:
+            if text := decoder.decode(piece):
                 yield text
         if text := decoder.decode(b"", final=True):
             yield text
@@ -402,10 +407,19 @@ class Tokenizer(ABC):
 
     def _utf8(self, text: str) -> bytes:
         """The bytes of a str; a lone surrogate is an error."""
-        try:
-            return text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"[{self._name}] text must be Unicode, but got the lone surrogate "
-                f"U+{ord(text[error.start]):04X} at position {error.start}"
-            ) from None
+        return utf8(text, self._name)
+
+
+def utf8(text: str, name: str) -> bytes:
+    """The bytes of a str.
+
+    Raises:
+        ValueError: it holds a lone surrogate; the message begins with ``[name]``.
+    """
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"[{name}] text must be Unicode, but got the lone surrogate "
+            f"U+{ord(text[error.start]):04X} at position {error.start}"
+        ) from None

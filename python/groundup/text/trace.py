@@ -25,6 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from groundup.reference.bpe import merge
 from groundup.text.view import ansi_token, colours_wanted, html_token, readable, summary
 
 #: Rank and result of each pair of ids.
@@ -173,16 +174,7 @@ def trace_piece(
     while known := [pair for pair in pairwise(ids) if pair in merges]:
         pair = min(known, key=lambda pair: merges[pair][0])
         rank, result = merges[pair]
-        merged: list[int] = []
-        i = 0
-        while i < len(ids):
-            if i + 1 < len(ids) and (ids[i], ids[i + 1]) == pair:
-                merged.append(result)
-                i += 2
-            else:
-                merged.append(ids[i])
-                i += 1
-        ids = merged
+        ids = merge(ids, pair, result)
         left, right = spelled(pair)
         steps.append(Step(piece, len(steps) + 1, (left, right), rank, spelled(ids)))
     if whole is not None and ids != [whole]:

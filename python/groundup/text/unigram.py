@@ -10,12 +10,10 @@ text itself comes back as a space.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import math
 import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, Self
@@ -29,14 +27,13 @@ from groundup.text import hf
 from groundup.text import normalize as nm
 from groundup.text._model import ModelTokenizer
 from groundup.text.bpe import AddedToken
-from groundup.text.bpe_training import Progress
-from groundup.text.metaspace import MARK, Metaspace
+from groundup.text.bpe_training import Progress, wants_bar
+from groundup.text.metaspace import BYTE_NAMES, MARK, Metaspace
 
 Prepend = Literal["always", "first", "never"]
 _PREPEND = ("always", "first", "never")
 #: How much less probable an unknown character is than the worst piece.
 _UNKNOWN_PENALTY = 10.0
-_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 _WORD = re.compile(f"{MARK}[^{MARK}]*|[^{MARK}]+")
 
 
@@ -91,8 +88,8 @@ class UnigramTokenizer(ModelTokenizer):
             raise self._error("prepend", "'always', 'first' or 'never'", prepend)
         if special_tokens is None:
             special_tokens = [] if unk_token is None else [unk_token]
-        self._set_added(special_tokens, added_tokens, self._error)
-        if byte_fallback and not any(name in self._vocab for name in _BYTES):
+        self._set_added(special_tokens, added_tokens)
+        if byte_fallback and not any(name in self._vocab for name in BYTE_NAMES):
             raise self._error("pieces", "with bytes <0x00> to <0xFF> for byte_fallback", "none of them")
         self.unk_token = unk_token
         self.byte_fallback = byte_fallback
@@ -100,8 +97,7 @@ class UnigramTokenizer(ModelTokenizer):
         self.prepend = prepend
         self.split = split
         self.words = words
-        self.single = templates.check(tuple(single), self.special_tokens, 1, self._error, "single")
-        self.pair = templates.check(tuple(pair), self.special_tokens, 2, self._error, "pair")
+        self._set_templates(single, pair)
         before = [] if normalizer is None else [normalizer]
         self._at_start = nm.Sequence([*before, Metaspace(prepend != "never", words)])
         self._after_special = nm.Sequence([*before, Metaspace(prepend == "always", words)])
@@ -113,15 +109,13 @@ class UnigramTokenizer(ModelTokenizer):
             ],
             min(score for _, score in self.pieces) - _UNKNOWN_PENALTY,
             None if unk_token is None else self._vocab[unk_token],
-            [self._vocab.get(name) for name in _BYTES] if byte_fallback else [],
+            [self._vocab.get(name) for name in BYTE_NAMES] if byte_fallback else [],
             split,
         )
-        self._byte_of = {self._vocab[name]: byte for byte, name in enumerate(_BYTES) if name in self._vocab}
+        self._byte_of = {
+            self._vocab[name]: byte for byte, name in enumerate(BYTE_NAMES) if name in self._vocab
+        }
         self._finish()
-
-    @classmethod
-    def _error(cls, field: str, expected: str, got: object) -> ValueError:
-        return ValueError(f"[UnigramTokenizer] {field} must be {expected}, but got {hf.shown(got)}")
 
     def __repr__(self) -> str:
         return f"UnigramTokenizer({self.vocab_size} pieces{', byte fallback' if self.byte_fallback else ''})"
@@ -194,7 +188,7 @@ class UnigramTokenizer(ModelTokenizer):
             raise cls._error("texts", "Unicode", "a lone surrogate")
         trainer = _core.UnigramTrainer(list(counts.items()), longest, seed_size)
         # The names of bytes must be spelt by their characters where a text holds one.
-        names = sorted(set("".join(_BYTES)) - alphabet) if byte_fallback else []
+        names = sorted(set("".join(BYTE_NAMES)) - alphabet) if byte_fallback else []
         fixed = len(special) + (256 + len(names) if byte_fallback else 0)
         size = vocab_size - fixed
         if size < trainer.characters():
@@ -220,8 +214,8 @@ class UnigramTokenizer(ModelTokenizer):
         if byte_fallback:
             # "<0x41>" in a text is worth less as a byte than as six characters.
             worst = min(score for _, score in learnt)
-            learnt = [(piece, score) for piece, score in learnt if piece not in _BYTES]
-            first += [(name, len(name) * worst - 1) for name in _BYTES]
+            learnt = [(piece, score) for piece, score in learnt if piece not in BYTE_NAMES]
+            first += [(name, len(name) * worst - 1) for name in BYTE_NAMES]
             learnt += [(name, worst) for name in names]
         return cls(
             first + learnt,
@@ -282,12 +276,8 @@ class UnigramTokenizer(ModelTokenizer):
 
     def decode_stream(self, ids: Iterable[int], *, errors: str = "replace") -> Iterator[str]:
         """The text of ids as they come, in whole characters: the joined strings are `decode` of all ids."""
-        decoder = codecs.getincrementaldecoder("utf-8")(errors)
-        for i, id_ in enumerate(ids):
-            if text := decoder.decode(self._piece(int(self._id_array([id_])[0]), i == 0)):
-                yield text
-        if text := decoder.decode(b"", final=True):
-            yield text
+        pieces = (self._piece(int(self._id_array([id_])[0]), i == 0) for i, id_ in enumerate(ids))
+        return self._whole_characters(pieces, errors)
 
     def _piece(self, id_: int, first: bool) -> bytes:
         if self.byte_fallback and id_ in self._byte_of:
@@ -346,7 +336,7 @@ class UnigramTokenizer(ModelTokenizer):
         if unk_id is not None and not 0 <= unk_id < len(pieces):
             raise model.error("unk_id", f"from 0 to {len(pieces) - 1}", unk_id)
         byte_fallback = model.get("byte_fallback", bool, "true or false", False)
-        if byte_fallback and not any(name in vocab for name in _BYTES):
+        if byte_fallback and not any(name in vocab for name in BYTE_NAMES):
             raise model.error("vocab", "with bytes <0x00> to <0xFF> for byte_fallback", "none of them")
         added = hf.read_added_tokens(top, vocab)
         special = {token.text: token.id for token in added if token.special}
@@ -388,22 +378,17 @@ class UnigramTokenizer(ModelTokenizer):
         }
         by_word = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, space]}
         with_bytes = {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, dict(space)]}
-        return {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": hf.added_tokens(self.added_tokens),
-            "normalizer": self.normalizer.to_dict() if self.normalizer else None,
-            "pre_tokenizer": by_word if self.words else space,
-            "post_processor": templates.to_dict(self.single, self.pair, self.special_tokens),
-            "decoder": with_bytes if self.byte_fallback else dict(space),
-            "model": {
+        return self._file(
+            self.normalizer,
+            pre_tokenizer=by_word if self.words else space,
+            decoder=with_bytes if self.byte_fallback else dict(space),
+            model={
                 "type": "Unigram",
                 "unk_id": None if self.unk_token is None else self._vocab[self.unk_token],
                 "vocab": [[piece, score] for piece, score in self.pieces],
                 "byte_fallback": self.byte_fallback,
             },
-        }
+        )
 
     def _config(self) -> dict[str, Any]:
         unknown = {} if self.unk_token is None else {"unk_token": self.unk_token}
@@ -436,7 +421,7 @@ def _pruning(progress: Progress, total: int) -> Iterator[Callable[[int], None]]:
     if callable(progress):
         call = progress
         yield lambda done: call(done, total)
-    elif sys.stderr.isatty() if progress is None else progress:
+    elif wants_bar(progress):
         from tqdm import tqdm
 
         with tqdm(total=total, unit="piece", leave=False, desc="dropping pieces") as bar:

@@ -65,9 +65,8 @@ class WordTokenizer(ModelTokenizer):
         if pre_tokenizer not in _PRE_TOKENIZERS:
             raise self._error("pre_tokenizer", "'bert' or 'whitespace'", pre_tokenizer)
         special = [unk_token] if special_tokens is None else special_tokens
-        self._set_added(special, added_tokens, self._error)
-        self.single = templates.check(tuple(single), self.special_tokens, 1, self._error, "single")
-        self.pair = templates.check(tuple(pair), self.special_tokens, 2, self._error, "pair")
+        self._set_added(special, added_tokens)
+        self._set_templates(single, pair)
         self.unk_token = unk_token
         self.normalizer = normalizer
         self.pre_tokenizer = pre_tokenizer
@@ -87,10 +86,6 @@ class WordTokenizer(ModelTokenizer):
             split_punctuation=pre_tokenizer == "bert",
         )
         self._finish()
-
-    @classmethod
-    def _error(cls, field: str, expected: str, got: object) -> ValueError:
-        return ValueError(f"[WordTokenizer] {field} must be {expected}, but got {hf.shown(got)}")
 
     def __repr__(self) -> str:
         return f"WordTokenizer({self.vocab_size} words)"
@@ -198,17 +193,12 @@ class WordTokenizer(ModelTokenizer):
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``tokenizer.json``."""
-        return {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": hf.added_tokens(self.added_tokens),
-            "normalizer": self.normalizer.to_dict() if self.normalizer else None,
-            "pre_tokenizer": {"type": _PRE_TOKENIZERS[self.pre_tokenizer]},
-            "post_processor": templates.to_dict(self.single, self.pair, self.special_tokens),
-            "decoder": None,
-            "model": {"type": "WordLevel", "vocab": self._vocab, "unk_token": self.unk_token},
-        }
+        return self._file(
+            self.normalizer,
+            pre_tokenizer={"type": _PRE_TOKENIZERS[self.pre_tokenizer]},
+            decoder=None,
+            model={"type": "WordLevel", "vocab": self._vocab, "unk_token": self.unk_token},
+        )
 
     def _config(self) -> dict[str, Any]:
         return {**super()._config(), "unk_token": self.unk_token}

@@ -87,7 +87,7 @@ class WordPieceTokenizer(ModelTokenizer):
             raise self._error("pre_tokenizer", "'bert' or 'whitespace'", pre_tokenizer)
         if special_tokens is None:
             special_tokens = [token for token in _BERT_SPECIAL if token in self._vocab]
-        self._set_added(special_tokens, added_tokens, self._error)
+        self._set_added(special_tokens, added_tokens)
         self.unk_token = unk_token
         self.prefix = prefix
         self.max_chars_per_word = max_chars_per_word
@@ -96,10 +96,10 @@ class WordPieceTokenizer(ModelTokenizer):
         self.cleanup = cleanup
         framed = {"[CLS]", "[SEP]"} <= self.special_tokens.keys()
         default = (("[CLS]", "$A", "[SEP]"), ("[CLS]", "$A", "[SEP]", "$B", "[SEP]"))
-        self.single = tuple(single) if single is not None else default[0] if framed else ("$A",)
-        self.pair = tuple(pair) if pair is not None else default[1] if framed else ("$A", "$B")
-        templates.check(self.single, self.special_tokens, 1, self._error, "single")
-        templates.check(self.pair, self.special_tokens, 2, self._error, "pair")
+        self._set_templates(
+            single if single is not None else default[0] if framed else ("$A",),
+            pair if pair is not None else default[1] if framed else ("$A", "$B"),
+        )
         # BERT's normalizer runs in the core; any other before it.
         bert = normalizer if isinstance(normalizer, nm.BertNormalizer) else None
         self._normalizer = None if bert else normalizer
@@ -116,10 +116,6 @@ class WordPieceTokenizer(ModelTokenizer):
             split_punctuation=pre_tokenizer == "bert",
         )
         self._finish()
-
-    @classmethod
-    def _error(cls, field: str, expected: str, got: object) -> ValueError:
-        return ValueError(f"[WordPieceTokenizer] {field} must be {expected}, but got {hf.shown(got)}")
 
     def __repr__(self) -> str:
         return f"WordPieceTokenizer({self.vocab_size} tokens)"
@@ -262,23 +258,18 @@ class WordPieceTokenizer(ModelTokenizer):
 
     def to_dict(self) -> dict[str, Any]:
         """The content of ``tokenizer.json``."""
-        return {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": hf.added_tokens(self.added_tokens),
-            "normalizer": self.normalizer.to_dict() if self.normalizer else None,
-            "pre_tokenizer": {"type": _PRE_TOKENIZERS[self.pre_tokenizer]},
-            "post_processor": templates.to_dict(self.single, self.pair, self.special_tokens),
-            "decoder": {"type": "WordPiece", "prefix": self.prefix, "cleanup": self.cleanup},
-            "model": {
+        return self._file(
+            self.normalizer,
+            pre_tokenizer={"type": _PRE_TOKENIZERS[self.pre_tokenizer]},
+            decoder={"type": "WordPiece", "prefix": self.prefix, "cleanup": self.cleanup},
+            model={
                 "type": "WordPiece",
                 "unk_token": self.unk_token,
                 "continuing_subword_prefix": self.prefix,
                 "max_input_chars_per_word": self.max_chars_per_word,
                 "vocab": self._vocab,
             },
-        }
+        )
 
     def _config(self) -> dict[str, Any]:
         roles = ("unk_token", "cls_token", "sep_token", "pad_token", "mask_token")

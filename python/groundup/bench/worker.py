@@ -1,12 +1,13 @@
 """One side of a job: ``python -m groundup.bench.worker JOB SIDE THREADS``; see `groundup.bench.peers`.
 
 Prints its answer once, then a reply to each line on standard input: ``run`` times one repetition, ``memory`` tells
-the most memory that this process has used.
+the most memory that this process has used, ``cpus`` how many processors it may use.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -24,9 +25,22 @@ def peak_mb() -> float:
     return most / (2**20 if sys.platform == "darwin" else 1024)
 
 
+def keep_to_one_processor() -> None:
+    """What a side starts later, threads and processes, keeps to it as well, whatever counts them in the package."""
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def main() -> None:
     """Set the side up, then obey."""
     job, side, threads = sys.argv[1:]
+    if threads == "1":
+        keep_to_one_processor()
     replies = sys.stdout
     sys.stdout = sys.stderr  # a library that prints must not disturb the protocol
     module, _, function = job.rpartition(".")
@@ -49,6 +63,8 @@ def main() -> None:
             repetition()
             last = time.perf_counter() - start
             print(json.dumps({"seconds": last / steps}), file=replies, flush=True)
+        elif line.strip() == "cpus":
+            print(json.dumps({"cpus": processors()}), file=replies, flush=True)
         else:
             print(json.dumps({"peak_mb": peak_mb()}), file=replies, flush=True)
 

@@ -1,7 +1,7 @@
 """Language models: GPT and its trainer, n-grams to beat, and what a loss means."""
 
 from groundup.lm.gpt import GPT, GPTConfig
-from groundup.lm.measure import bits_per_byte, perplexity
+from groundup.lm.measure import bits_per_byte, embedding_share, perplexity
 from groundup.lm.ngram import NGram
 from groundup.lm.trainer import Interrupted, TrainConfig, Trainer, run_settings
 
@@ -13,6 +13,7 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "bits_per_byte",
+    "embedding_share",
     "perplexity",
     "run_settings",
 ]

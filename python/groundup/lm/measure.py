@@ -1,4 +1,7 @@
-"""What a loss in nats means: perplexity, and bits per byte, which compares models with different tokens."""
+"""What a loss in nats means: perplexity, and bits per byte, which compares models with different tokens.
+
+And how much of a model its vocabulary takes.
+"""
 
 from __future__ import annotations
 
@@ -36,3 +39,23 @@ def bits_per_byte(nats: float, *, tokens: int, n_bytes: int) -> float:
             f"[bits_per_byte] tokens and n_bytes must be at least 1, but got {tokens} and {n_bytes}"
         )
     return nats / math.log(2) * tokens / n_bytes
+
+
+def embedding_share(vocab_size: int, width: int, layers: int) -> float:
+    """The share of a GPT's weights that sit in its token embedding: V·H of V·H + 12·H²·L.
+
+    A block has 4H² weights for attention and 8H² for its MLP; positions, biases and norms are left out.
+
+    Raises:
+        ValueError: a size is below 1 (layers below 0).
+
+    >>> round(embedding_share(50257, 768, 12), 3)  # GPT-2, the smallest
+    0.312
+    """
+    if vocab_size < 1 or width < 1 or layers < 0:
+        raise ValueError(
+            f"[embedding_share] vocab_size and width must be at least 1 and layers at least 0, "
+            f"but got {vocab_size}, {width} and {layers}"
+        )
+    embedding = vocab_size * width
+    return embedding / (embedding + 12 * width**2 * layers)

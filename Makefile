@@ -9,6 +9,9 @@
 #   make lint         ruff and clang-format, checking only        (make format: mend what they find)
 #   make types        mypy --strict
 #   make stubs        generate the type stubs of the compiled core   (make check-stubs: are they current?)
+#   make pages        execute the pages whose source changed   (one: make pages ARGS=day33; all: ARGS=--all)
+#   make check-pages  execute every page and compare with what is committed
+#   make notebooks    open the pages in JupyterLab
 #   make bench        ops against their NumPy reference   (make bench-peers: whole jobs against torch, and README's table)
 #   make clean        remove everything that was built
 #
@@ -31,7 +34,7 @@ CXX_FILES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'tests/*.cpp' 'tests/*.
 
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-cpp test-peers test-levels sanitize lint format types stubs check-stubs bench bench-peers build clean
+.PHONY: help demo test test-cpp test-peers test-levels sanitize lint format types stubs check-stubs pages check-pages notebooks bench bench-peers build clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -71,6 +74,15 @@ stubs: $(VENV)/.dev
 check-stubs: $(VENV)/.dev
 	$(BIN)/python tools/stubs.py --check
 
+pages: $(VENV)/.dev
+	$(BIN)/python -m tools.press $(ARGS)
+
+check-pages: $(VENV)/.dev
+	$(BIN)/python -m tools.press --check $(ARGS)
+
+notebooks: $(VENV)/.notebooks
+	$(BIN)/groundup learn $(ARGS)
+
 bench: $(VENV)/.built
 	$(BIN)/groundup bench $(ARGS)
 
@@ -106,6 +118,12 @@ $(VENV)/.built: $(VENV)/.requirements $(CORE)
 # For the picture of the losses.
 $(VENV)/.plot: $(VENV)/.built
 	$(PIP) install -q "$$($(BIN)/python tools/requirements.py plot)"
+	touch $@
+
+# JupyterLab and what the pages show in it.
+$(VENV)/.notebooks: $(VENV)/.built
+	$(BIN)/python tools/requirements.py notebooks > $(VENV)/requirements-notebooks.txt
+	$(PIP) install -q -r $(VENV)/requirements-notebooks.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.built

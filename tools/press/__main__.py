@@ -1,0 +1,104 @@
+"""Make the pages, or check that those that are there are what they should be.
+
+python -m tools.press                  press what changed
+python -m tools.press --all            press every page anew
+python -m tools.press day33            press one page
+python -m tools.press --check          run every page; fail where a notebook is not what its source gives
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tools.press import compare, notebook
+from tools.press.execute import execute
+from tools.press.page import Page, PageError, choose, read
+
+ROOT = Path(__file__).parents[2]
+LARGEST = 1_500_000  # bytes of a notebook
+
+
+def press(page: Page) -> list[str]:
+    """Execute a page and write its notebook; the old one stays if a cell fails."""
+    text = notebook.dumps(execute(page))
+    if len(text.encode()) > LARGEST:
+        return [
+            f"{page.where(1)}: the notebook would have {len(text.encode()):,} bytes, more than {LARGEST:,}"
+        ]
+    notebook.write(page.notebook, text)
+    return []
+
+
+def check(page: Page) -> list[str]:
+    """Execute a page and name what differs from the notebook that is committed."""
+    committed = notebook.load(page.notebook)
+    if committed is None or not notebook.is_current(page):
+        return [f"{page.where(1)}: the notebook was not made from this source; run: make pages"]
+    wrong = list(compare.cells_differ(page, committed))
+    return wrong or list(compare.outputs_differ(page, committed, execute(page)))
+
+
+def run(pages: list[Page], work: Callable[[Page], list[str]], workers: int) -> int:
+    """``work`` on every page, with a line on each; the number of complaints."""
+
+    def timed(page: Page) -> tuple[list[str], float]:
+        start = time.perf_counter()
+        try:
+            return work(page), time.perf_counter() - start
+        except PageError as error:
+            return [str(error)], time.perf_counter() - start
+
+    complaints = 0
+    with ThreadPoolExecutor(workers) as pool:
+        for page, (wrong, seconds) in zip(pages, pool.map(timed, pages), strict=True):
+            complaints += len(wrong)
+            print(f"{page.name:<24} {'FAILED' if wrong else 'good'} in {seconds:.1f} s", flush=True)
+            for line in wrong:
+                print(line, file=sys.stderr, flush=True)
+    return complaints
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    top = argparse.ArgumentParser(
+        prog="python -m tools.press",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "pages", nargs="*", metavar="PAGE", help="day33, sprint/day33 or a path; all if none is given"
+    )
+    top.add_argument("--all", action="store_true", help="press pages whose source did not change, too")
+    top.add_argument(
+        "--check", action="store_true", help="write nothing; fail where a notebook is not current"
+    )
+    top.add_argument("--workers", type=int, default=1, metavar="N", help="pages at once")
+    top.add_argument(
+        "--root", type=Path, default=ROOT, metavar="DIR", help="the tree that the pages stand in"
+    )
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    args = parser().parse_args(argv)
+    try:
+        pages = [read(args.root, name) for name in choose(args.root, args.pages)]
+    except PageError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if args.check:
+        return int(run(pages, check, args.workers) > 0)
+    stale = [page for page in pages if args.all or args.pages or not notebook.is_current(page)]
+    if not stale:
+        print(f"all {len(pages)} pages are current")
+    return int(run(stale, press, args.workers) > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -78,11 +78,15 @@ __all__ = [
 
 #: Imported when first used, so that importing groundup stays cheap.
 _SUBMODULES = (
-    "bench", "cli", "data", "files", "lm", "nn", "optim", "reference", "safetensors", "scalar", "text",
+    "bench", "cli", "data", "files", "lm", "nn", "optim", "plot", "reference", "safetensors", "scalar", "study", "text",
 )  # fmt: skip
 
 #: Where to find functions that load more than they should at import.
-_LAZY = {"checkpoint": "groundup.autograd", "explain": "groundup._explain"}
+_LAZY = {
+    "check": "groundup.study.checking",
+    "checkpoint": "groundup.autograd",
+    "explain": "groundup._explain",
+}
 
 _methods.install(_core.Tensor)
 _copying.install(_core.Tensor)

@@ -13,9 +13,11 @@ from groundup import lm as lm
 from groundup import nn as nn
 from groundup import ops as ops
 from groundup import optim as optim
+from groundup import plot as plot
 from groundup import reference as reference
 from groundup import safetensors as safetensors
 from groundup import scalar as scalar
+from groundup import study as study
 from groundup import text as text
 from groundup._backend import backend as backend
 from groundup._config import config as config
@@ -47,6 +49,7 @@ from groundup.autograd import no_grad as no_grad
 from groundup.random import get_rng_state as get_rng_state
 from groundup.random import manual_seed as manual_seed
 from groundup.random import set_rng_state as set_rng_state
+from groundup.study.checking import check as check
 
 _bool: TypeAlias = builtins.bool
 _int: TypeAlias = builtins.int

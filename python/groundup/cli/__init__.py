@@ -1,4 +1,4 @@
-"""The command line: ``groundup demo | train | generate | tokenize | bench | config | notebooks``.
+"""The command line: ``groundup demo | train | generate | tokenize | check | bench | config | notebooks``.
 
 Errors of the user's making are one line on standard error and exit code 1; wrong usage is 2; Ctrl-C is 130.
 """
@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train a GPT on a text file",
     "generate": "let a trained model write",
     "tokenize": "learn a vocabulary from text, turn text into tokens, look at them",
+    "check": "check your answers to the exercises of a page",
     "bench": "measure every op against the NumPy that explains it",
     "config": "show what this installation runs on",
     "notebooks": "copy the pages of this version into a folder",

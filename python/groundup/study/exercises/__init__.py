@@ -1,0 +1,1 @@
+"""The checks of every page's exercises: a module a page, whose ``EXERCISES`` lists them."""

@@ -27,6 +27,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
+# A whole suite runs in two processes; with ARGS, which may name a single test, in one.
+WHOLE = $(if $(ARGS),,-n 2)
 
 # Folders too: their times change when a file is added or removed.
 CORE := pyproject.toml CMakeLists.txt $(shell find cpp cmake -type d -o -name '*.[ch]pp' -o -name '*.cmake' 2>/dev/null)
@@ -43,7 +45,7 @@ demo: $(VENV)/.plot
 	$(BIN)/groundup demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --ignore=tests/peers $(ARGS)
+	$(BIN)/python -m pytest $(WHOLE) --ignore=tests/peers $(ARGS)
 
 # A development build, in which warnings are errors.
 test-cpp: $(VENV)/.requirements
@@ -53,7 +55,7 @@ test-cpp: $(VENV)/.requirements
 
 # A peer that is missing fails here, where elsewhere it would skip.
 test-peers: $(VENV)/.peers
-	GROUNDUP_PEERS=required $(BIN)/python -m pytest tests/peers $(ARGS)
+	GROUNDUP_PEERS=required $(BIN)/python -m pytest $(WHOLE) tests/peers $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -156,17 +158,17 @@ $(SANITIZE)/.built: BUILD := -C build-dir=build/sanitize -C cmake.build-type=Rel
 $(LEVELS)/.built $(SANITIZE)/.built: %/.built: %/.requirements $(CORE)
 	PATH="$(abspath $*/bin):$$PATH" $*/bin/python -m pip --disable-pip-version-check install -q \
 	  --no-build-isolation --no-deps -e . $(BUILD)
-	$*/bin/python -m pip --disable-pip-version-check install -q pytest hypothesis regex
+	$*/bin/python -m pip --disable-pip-version-check install -q pytest pytest-xdist hypothesis regex
 	touch $@
 
 # The command line knows nothing of levels, and measuring takes minutes.
 test-levels: $(LEVELS)/.built
 	for level in $$($(LEVELS)/bin/python -c 'import groundup as gu; print(*gu.config()["isa_available"])'); do \
-	  GROUNDUP_ISA=$$level $(LEVELS)/bin/python -m pytest -q --ignore=tests/peers --ignore=tests/cli --ignore=tests/bench $(ARGS); \
+	  GROUNDUP_ISA=$$level $(LEVELS)/bin/python -m pytest -q $(WHOLE) --ignore=tests/peers --ignore=tests/cli --ignore=tests/bench $(ARGS); \
 	done
 
 # libstdc++ is preloaded as well, or the first C++ exception aborts; Python itself leaks on purpose; tests ask for
 # more memory than there is. Only Python's own output is captured, so that a report of the sanitizer shows.
 sanitize: $(SANITIZE)/.built
 	LD_PRELOAD="$(RUNTIMES)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	  $(SANITIZE)/bin/python -m pytest --ignore=tests/peers --ignore=tests/bench -p no:cacheprovider --capture=sys $(ARGS)
+	  $(SANITIZE)/bin/python -m pytest $(WHOLE) --ignore=tests/peers --ignore=tests/bench -p no:cacheprovider --capture=sys $(ARGS)

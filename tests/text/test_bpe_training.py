@@ -232,9 +232,11 @@ def test_what_progress_raises_ends_the_training() -> None:
         long_training(stop)
 
 
+# A shell that runs the tests in its background has them, and so the child, ignore SIGINT.
 INTERRUPTED = """
-import random
+import random, signal
 from groundup.text import BPETokenizer
+signal.signal(signal.SIGINT, signal.default_int_handler)
 said = False
 def progress(done, total):
     global said

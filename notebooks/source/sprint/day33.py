@@ -34,6 +34,8 @@ from groundup.reference.bpe import BPE, merge
 gu.plot.use()
 manual = gu.data.stdlib_text().text  # the prose of Python's own manual
 seen, unseen = gu.data.train_val_split(manual, fraction=0.1, shuffle=False)
+
+# %%
 learn = partial(gu.text.BPETokenizer.train, tie_break="rustbpe")  # ids 0 to 255 are the bytes themselves
 tokenizer = learn(seen, 4096)
 tokenizer.show("A tokenizer is a frozen guess about tomorrow's text. Nobody told ours about doomscrolling.")
@@ -77,21 +79,21 @@ assert by_code["Python code"] > 1.5 * held["Python code"]
 assert by_code["manual, hidden"] < held["manual, hidden"]
 
 # %% [markdown]
-# **Code packs as well as prose; nobody had shown our tokenizer any.** And it stays so: a model's tables have a row for each
-# token, so a new tokenizer means a new model. That is the *frozen* in the motto.
+# **Code packs as well as prose; nobody had shown our tokenizer any.** And so it stays: a model has a row for each token, so
+# a new tokenizer means a new model. That is the *frozen* in the motto.
 
 # %% [markdown] tags=["predict"]
 # ## How much does the best pair buy?
 #
-# At first every byte is a token. Then *byte-pair encoding* (BPE) looks for the two neighbours that stand side by side
-# most often in the whole text, makes that pair one token everywhere, and starts again.
+# At first every byte is a token. *Byte-pair encoding* (BPE) then makes the pair of neighbours that occurs most often one
+# token, and starts again.
 #
-# Before you scroll: which pair of characters comes first in the manual? And **by how many percent does this one merge
-# shorten the text?** Change the two guesses below. We were wrong in both.
+# Before you scroll: which pair comes first in the manual, and **by how many percent does this one merge shorten the
+# text?** Change the guesses below. Ours were both wrong.
 #
 # <details><summary>A hint, without the answer</summary>
 #
-# A space is a character, too. And an English word has about five letters: how many pairs are there to choose from?
+# A space is a character, too. How many pairs are there to choose from?
 #
 # </details>
 
@@ -108,11 +110,7 @@ print(f"We say: the first pair is {guess_pair!r}, and it shortens the text by {g
 #
 # $$c(a, b) = \sum_{i=1}^{N-1} [\,x_i = a \text{ and } x_{i+1} = b\,]$$
 #
-# This number $c(a, b)$, 4 for the pair `a`, `a`, decides the next merge, the pair with the largest count:
-#
-# $$(a^*, b^*) = \operatorname*{arg\,max}_{a,\,b}\; c(a, b)$$
-#
-# Do three merges on paper before you look, first come first served where counts are equal: call the new tokens `Z`, `Y`, `X`.
+# Count `a`, `a` on paper before you look.
 
 # %%
 def c(x):
@@ -120,6 +118,17 @@ def c(x):
 
 
 x = list("aaabdaaabac")
+print("N =", len(x), {"".join(pair): count for pair, count in c(x).items()})
+assert c(x)["a", "a"] == 4
+
+# %% [markdown]
+# The number $c(a, b)$ decides the next merge, the pair $(a^*, b^*)$ with the largest count, here $a^* = b^* =$ `a`:
+#
+# $$(a^*, b^*) = \operatorname*{arg\,max}_{a,\,b}\; c(a, b)$$
+#
+# Do three merges on paper, first come first served where counts are equal. Call the new tokens `Z`, `Y`, `X`.
+
+# %%
 frames = [("eleven tokens", x)]
 for new in "ZYX":
     a, b = max(c(x), key=c(x).get)  # of equal counts, the pair met first
@@ -200,10 +209,12 @@ def merge_numpy(x, a, b, new):
     return np.delete(x, np.flatnonzero(take) + 1)
 
 
+# %%
 for word in ("aaabdaaabac", "aaa", "aaaaa", "abab", "b"):
     ids = list(word.encode())
     for pair in itertools.product(b"ab", repeat=2):
         assert merge_numpy(np.array(ids), *pair, 256).tolist() == merge(ids, pair, 256)
+    print(f"{word:12} {ids} → {merge_numpy(np.array(ids), 97, 97, 256)}")
 
 # %% [markdown]
 # Count, take the largest, replace, repeat: that is the whole trainer. The same 40 merges must come out of NumPy on the
@@ -276,6 +287,7 @@ def seconds(job):
     return perf_counter() - begin
 
 
+# %% tags=["measured"]
 ratios = [
     seconds(lambda: BPE.train(pieces, 64, tie_break="rustbpe")) / seconds(lambda: learn(sample, 320))
     for _ in range(9)
@@ -328,7 +340,7 @@ for V in sizes:
 # %% [markdown]
 # Read down both columns. Perplexity gets worse at every step; bits a byte improve until 8,192 tokens and then turn.
 # **Against bytes, 4,096 tokens have a ten times worse perplexity, and are far better**: wavering among 122 tokens costs less than
-# wavering among 12 bytes four times as often. Two perplexities may be compared only over the same tokens.
+# wavering among 12 bytes four times as often. Two perplexities may be compared only over the same tokens. How far do the scores part?
 
 # %%
 worse, fewer = PP[4096] / PP[256], 1 - bits[4096] / bits[256]
@@ -489,15 +501,18 @@ def longest_match(text):
     return ids
 
 
+# %%
 def shuffled(seed):
     order = np.random.default_rng(seed).permutation(len(tokenizer.merges))
     return gu.text.BPETokenizer(vocabulary, tokenizer.merges[order])
 
 
-# %%
 lines = [line for line in unseen.split("\n") if line]
 right = [tokenizer.encode(line) for line in lines]
 encoders = {"right": tokenizer.encode, "shuffled ranks": shuffled(0).encode, "longest match": longest_match}
+print({name: len(encode_line(lines[0])) for name, encode_line in encoders.items()}, "tokens in the first line")
+
+# %%
 verdicts = {}
 print("                text comes back   length   lines with other ids")
 for name, encode_line in encoders.items():
@@ -622,7 +637,7 @@ print("the embedding's share of the weights:", {name: f"{share:.1%}" for name, s
 assert abs(before - after) < 1e-9 and shares["GPT-2"] > 50 * shares["GPT-3"]
 
 # %% [markdown]
-# **Ids are names, not numbers**: id 301 is no nearer to 302 than to 17. Nearness lives in the rows of $E$, and is learned there. Those
+# **Ids are names, not numbers**: an id is no nearer to the next one than to any other. Nearness lives in the rows of $E$, and is learned there. Those
 # rows are a third of the small GPT-2 and next to nothing of GPT-3: large models can afford large vocabularies.
 #
 # ## Play with it
@@ -675,18 +690,17 @@ print(f"{rare} occur fewer than ten times: what should a model learn of them?")
 assert len(unused) > 10 and all(any(token in other and token != other for other in vocabulary) for token in unused)
 
 # %% [markdown]
-# **Dozens of tokens never occur in the very text they were learned from.** They are stepping stones: a pair was frequent, became a token,
-# and then a later merge took all of its places. Their rows in $E$ get no training, and a model that meets one is at a loss.
+# **Dozens of tokens never occur in the very text they were learned from.** They are stepping stones: a later merge took all of
+# their places. Their rows in $E$ get no training, and a model that meets one is at a loss.
 
 # %% [markdown] tags=["tell"]
 # ## How would you tell it to a friend?
 #
-# A shop packs its goods in boxes. It had them made last year, one for each thing that sold most, so most parcels are one box
-# and cheap to send. Whoever orders something new gets it in many little boxes and pays for each. The boxes cannot be changed:
-# the whole warehouse is built around their sizes.
+# A shop packs its goods in boxes that it had made last year, one for each thing that sold most. Who orders the same again gets one
+# box. Who orders something new gets many little ones and pays for each, and the warehouse is built around the old sizes.
 #
-# Merges are those boxes, text is the goods. The comparison breaks at one point: boxes have no order, merges do. We saw
-# it when the ranks were shuffled: the same boxes, and nearly twice as many parcels.
+# The comparison breaks at one point: boxes have no order, merges do. You saw it when the ranks were shuffled: the same boxes, and
+# nearly twice as many of them.
 
 # %%
 print(f"prose as last year: {held['manual, hidden']:.2f} bytes a box; code: {held['Python code']:.2f}; Hindi: {held['Hindi']:.2f}")

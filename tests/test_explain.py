@@ -26,6 +26,7 @@ def test_speed_is_measured() -> None:
 
 def test_unknown_op() -> None:
     with pytest.raises(
-        ValueError, match=r"^\[explain\] op must be an op or the name of one, but got 'nonsense'$"
+        ValueError,
+        match=r"^\[explain\] op must be an op or the name of one \(or of bpe, .*\), but got 'nonsense'$",
     ):
         gu.explain("nonsense")

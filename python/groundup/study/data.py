@@ -157,6 +157,7 @@ class Page:
         title: by language, ``en`` and ``zh``.
         analogy: ``idea``, ``like`` and ``breaks``.
         promises, uses: ``to`` or ``from`` a page, and ``what``; empty where there is none.
+        teaches: names of ops and ideas that `groundup.explain` shows.
     """
 
     name: str
@@ -166,6 +167,7 @@ class Page:
     analogy: Mapping[str, str]
     promises: Mapping[str, str]
     uses: Mapping[str, str]
+    teaches: tuple[str, ...]
     cards: tuple[Card, ...]
     quiz: tuple[Question, ...]
 
@@ -310,10 +312,14 @@ class _Reader:
         return value
 
     def page(self, name: str, value: Any) -> Page:
-        top = self.fields("", value, "page title motto analogy", "promises uses cards quiz")
+        top = self.fields("", value, "page title motto analogy", "promises uses teaches cards quiz")
         path = self.text("page", top["page"])
         if not re.fullmatch(r"[a-z]\w*(/[a-z]\w*)*", path) or path.rsplit("/", 1)[-1] != name:
             raise self.fail("page", f"must be a path that ends in {name}, but got {path!r}")
+        teaches = [
+            self.text(f"teaches[{i}]", one)
+            for i, one in enumerate(self.entries("teaches", top.get("teaches", []), 0, 50), 1)
+        ]
         links = {}
         for key, needed in (("promises", "to what"), ("uses", "from what")):
             links[key] = self.texts(key, top[key], needed) if top.get(key) is not None else {}
@@ -343,6 +349,7 @@ class _Reader:
             analogy=self.texts("analogy", top["analogy"], "idea like breaks"),
             promises=links["promises"],
             uses=links["uses"],
+            teaches=tuple(teaches),
             cards=tuple(cards),
             quiz=tuple(quiz),
         )

@@ -1,6 +1,7 @@
 """Text: reading files, normalization, and tokenizers that Hugging Face's packages load."""
 
 from groundup.text import normalize, statistics
+from groundup.text._playground import playground
 from groundup.text.bpe import AddedToken, BPETokenizer
 from groundup.text.char import CharTokenizer
 from groundup.text.files import read_text
@@ -22,6 +23,7 @@ __all__ = [
     "WordTokenizer",
     "load",
     "normalize",
+    "playground",
     "read_text",
     "statistics",
 ]

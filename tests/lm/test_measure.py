@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from groundup.lm import bits_per_byte, embedding_share, perplexity
+from groundup.lm import bits_per_byte, conversations, embedding_share, kv_cache_bytes, perplexity
 
 
 def test_perplexity_of_five_losses_in_nats():
@@ -31,3 +31,24 @@ def test_embedding_share_of_published_models():
 def test_embedding_share_names_the_sizes(sizes):
     with pytest.raises(ValueError, match=r"^\[embedding_share\] vocab_size and width .* but got"):
         embedding_share(*sizes)
+
+
+def test_kv_cache_of_a_7b_model_is_512_kib_a_token():
+    assert kv_cache_bytes(n_layer=32, n_kv_head=32, head_size=128) == 512 * 1024
+
+
+def test_kv_cache_grows_with_every_factor():
+    shape = {"n_layer": 3, "n_kv_head": 5, "head_size": 7, "tokens": 11, "bytes_per_number": 4}
+    one = kv_cache_bytes(**shape)
+    assert one == 2 * 3 * 5 * 7 * 11 * 4
+    for name, n in shape.items():
+        assert kv_cache_bytes(**{**shape, name: 2 * n}) == 2 * one
+    with pytest.raises(ValueError, match=r"\[kv_cache_bytes\] counts must be at least 1"):
+        kv_cache_bytes(n_layer=0, n_kv_head=1, head_size=1)
+
+
+def test_conversations_that_fit_are_whole_ones():
+    assert conversations(100, tokens=10, bytes_per_token=3) == 3
+    assert conversations(29, tokens=10, bytes_per_token=3) == 0
+    with pytest.raises(ValueError, match=r"\[conversations\]"):
+        conversations(1, tokens=0, bytes_per_token=3)

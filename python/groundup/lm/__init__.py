@@ -1,7 +1,13 @@
 """Language models: GPT and its trainer, n-grams to beat, and what a loss means."""
 
 from groundup.lm.gpt import GPT, GPTConfig
-from groundup.lm.measure import bits_per_byte, embedding_share, perplexity
+from groundup.lm.measure import (
+    bits_per_byte,
+    conversations,
+    embedding_share,
+    kv_cache_bytes,
+    perplexity,
+)
 from groundup.lm.ngram import NGram
 from groundup.lm.trainer import Interrupted, TrainConfig, Trainer, run_settings
 
@@ -13,7 +19,9 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "bits_per_byte",
+    "conversations",
     "embedding_share",
+    "kv_cache_bytes",
     "perplexity",
     "run_settings",
 ]

@@ -59,3 +59,33 @@ def embedding_share(vocab_size: int, width: int, layers: int) -> float:
         )
     embedding = vocab_size * width
     return embedding / (embedding + 12 * width**2 * layers)
+
+
+def kv_cache_bytes(
+    *, n_layer: int, n_kv_head: int, head_size: int, tokens: int = 1, bytes_per_number: int = 2
+) -> int:
+    """Bytes that the keys and values of one sequence take: 2 · L · n_kv · d_head · bytes, for each token.
+
+    Raises:
+        ValueError: a count is not positive.
+
+    >>> kv_cache_bytes(n_layer=32, n_kv_head=32, head_size=128) // 1024  # KiB a token, 16 bit, H = 4096
+    512
+    """
+    counts = (n_layer, n_kv_head, head_size, tokens, bytes_per_number)
+    if min(counts) < 1:
+        raise ValueError(f"[kv_cache_bytes] counts must be at least 1, but got {counts}")
+    return 2 * n_layer * n_kv_head * head_size * tokens * bytes_per_number
+
+
+def conversations(free_bytes: float, *, tokens: int, bytes_per_token: int) -> int:
+    """How many sequences of so many tokens have room for their KV cache in so much memory.
+
+    >>> conversations(60e9, tokens=4096, bytes_per_token=512 * 1024)
+    27
+    """
+    if tokens < 1 or bytes_per_token < 1:
+        raise ValueError(
+            f"[conversations] tokens and bytes_per_token must be at least 1, but got {tokens} and {bytes_per_token}"
+        )
+    return int(free_bytes // (tokens * bytes_per_token))

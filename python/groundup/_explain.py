@@ -124,6 +124,8 @@ def typeset(formula: str) -> str:
     try:
         from latex2mathml.converter import convert
 
+        for name in ("max", "min"):  # which it does not know
+            formula = formula.replace(rf"\arg\{name}", rf"\operatorname{{arg{name}}}")
         return str(convert(formula, display="block"))
     except ModuleNotFoundError:
         return f"$${html.escape(formula, quote=False)}$$"

@@ -35,7 +35,7 @@ class Idea:
 IDEAS = {
     "bpe": Idea(
         summary="Byte-pair encoding: of all neighbours that may merge the pair learned first does, until none is left.",
-        statement=r"(a, b)^{*} = \operatorname*{arg\,min}_{(a, b) \in \text{neighbours}} \operatorname{rank}(a, b)",
+        statement=r"\text{next merge} = \underset{(a, b)\ \text{neighbours}}{\arg\min}\ \text{rank}(a, b)",
         shapes="n bytes of one piece -> at most n ids",
         reference=("groundup.reference.bpe:BPE.encode", "groundup.reference.bpe:merge"),
         cpp=(("text", ("merge_short",)),),
@@ -43,7 +43,7 @@ IDEAS = {
     ),
     "bpe_train": Idea(
         summary="Learning byte-pair merges: the most frequent pair of neighbours becomes a token, again and again.",
-        statement=r"(a, b)_{k} = \operatorname*{arg\,max}_{(a, b)} \operatorname{count}_{k}(a, b)",
+        statement=r"\text{merge}_{k} = \underset{(a, b)}{\arg\max}\ \text{count}_{k}(a, b)",
         shapes="pieces with their counts -> merges, in the order in which they were learned",
         reference=("groundup.reference.bpe:BPE.train", "groundup.reference.bpe:count_pairs"),
         cpp=(("text", ("next_pair", "BpeTrainer::merge", "BpeTrainer::run")),),
@@ -61,7 +61,7 @@ IDEAS = {
     ),
     "unigram": Idea(
         summary="Unigram encoding: of all ways to cut a text into tokens the likeliest one, by dynamic programming.",
-        statement=r"\hat{s} = \operatorname*{arg\,max}_{s} \sum_{t \in s} \log p(t)",
+        statement=r"\hat{s} = \underset{s}{\arg\max} \sum_{t \in s} \log p(t)",
         shapes="n characters -> ids",
         reference=("groundup.reference.unigram:viterbi",),
         cpp=(("text", ("Unigram::encode_word",)),),

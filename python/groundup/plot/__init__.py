@@ -220,6 +220,9 @@ def lines(
                 )
         if logx:
             ax.set_xscale("log")
+            if len(where) <= 12:  # the very points, and no powers of ten between them
+                ax.set_xticks(where, [f"{at:,g}" for at in where])
+                ax.minorticks_off()
         if logy:
             ax.set_yscale("log")
         if len(ys) > 1:
@@ -327,8 +330,8 @@ def token_heatmap(
     with style():
         from matplotlib.colors import LinearSegmentedColormap
 
-        side = min(9.0, 1.6 + 0.38 * len(across))
-        ax = _axes(ax, (max(4.0, side + 1.0), max(2.4, min(9.0, 1.3 + 0.34 * len(tokens)))))
+        side = min(6.6, 1.6 + 0.38 * len(across))
+        ax = _axes(ax, (max(5.4, side + 1.0), max(2.6, min(7.0, 1.3 + 0.3 * len(tokens)))))
         colours = LinearSegmentedColormap.from_list("groundup", ["#FFFFFF", "#9CCBEC", "#0072B2", "#002B49"])
         image = ax.imshow(w, cmap=colours, vmin=vmin, vmax=vmax, aspect="auto")
         ax.grid(False)
@@ -529,13 +532,11 @@ def roofline(
         ax.set_yscale("log")
         lowest = min([roof.min() * 2, *(rate / 1e9 for _, rate in points.values())])
         ax.set_ylim(lowest / 2, roof.max() * 3)
+        below = int(np.searchsorted(x, ridge / 4))
         ax.annotate(
-            f"memory: {bytes_per_second / 1e9:.0f} GB/s",
-            (x[8], roof[8]),
-            xytext=(0, 10),
-            textcoords="offset points",
-            rotation=30,
-        )
+            f"memory: {bytes_per_second / 1e9:.0f} GB/s", (x[below], roof[below]), xytext=(-6, 2),
+            textcoords="offset points", ha="right", va="bottom",
+        )  # fmt: skip
         ax.annotate(
             f"arithmetic: {flops_per_second / 1e9:.0f} GF/s",
             (x[-1], roof[-1]),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from groundup.study.markup import LINE, box, inline, plain, show
+from groundup.study.markup import CELL, LINE, box, details, inline, plain, show
 from groundup.text.trace import Trace
 from groundup.text.view import readable
 
@@ -29,7 +29,7 @@ class Frame:
         caption: what happens, in a few words.
         tokens: a row of tokens, text or bytes; empty where ``body`` is shown instead.
         marked: positions of tokens that just changed; they are framed.
-        shares: a number in 0 to 1 for each token, drawn as a bar under it.
+        shares: a number in 0 to 1 for each token: how dark it is drawn.
         body: anything else that shows in a notebook.
     """
 
@@ -71,32 +71,60 @@ class Steps:
 
     def _repr_html_(self) -> str:
         title = f'<p style="margin:.3em 0"><strong>{inline(self.title)}</strong></p>' if self.title else ""
-        rows = []
-        cell = "padding:.3em 1em .3em 0;text-align:left;vertical-align:top;background:none;border:none"
-        for i, frame in enumerate(self.frames, 1):
-            line = f"border-top:{LINE}" if i > 1 else ""
-            rows.append(
-                f'<tr style="background:none;{line}"><td style="{cell};opacity:.7">{i}</td>'
-                f'<td style="{cell};max-width:20em;white-space:normal">{inline(frame.caption)}</td>'
-                f'<td style="{cell}">{_content(frame)}</td></tr>'
+        if self.folded:
+            folds = (
+                details(
+                    f"<strong>{i}.</strong> {inline(frame.caption)}",
+                    "".join(_cells(frame, "span")) or show(frame.body),
+                )
+                for i, frame in enumerate(self.frames, 1)
             )
-        table = f'<table style="border:none;border-collapse:collapse">{"".join(rows)}</table>'
+            return box(title + "\n".join(folds))
+        rows = []
+        for i, frame in enumerate(self.frames, 1):
+            style = f"{CELL};border-top:{LINE}" if i > 1 else CELL
+            cells = [f'<td style="{style};opacity:.75">{i}</td>']
+            cells.append(
+                f'<td style="{style};max-width:22em;white-space:normal">{inline(frame.caption)}</td>'
+            )
+            if frame.body is not None:
+                cells.append(f'<td style="{style}">{show(frame.body)}</td>')
+            elif len(frame.shares):  # a column a token, so that rows compare
+                cells += _cells(frame, "td")
+            else:
+                cells.append(f'<td style="{style};line-height:1.8">{"".join(_cells(frame, "span"))}</td>')
+            rows.append(f'<tr style="background:none">{"".join(cells)}</tr>')
+        table = f'<table style="border:none;border-collapse:collapse;margin:0">{"".join(rows)}</table>'
         return box(f'{title}<div style="overflow-x:auto">{table}</div>')
+
+
+def _cells(frame: Frame, tag: str) -> list[str]:
+    """The tokens of a frame as elements: a box each; shares as how dark it is and as a number under it."""
+    made = []
+    for k, token in enumerate(frame.tokens):
+        colour = _COLOURS[k % len(_COLOURS)]
+        text = html.escape(_text(token))
+        if len(frame.shares):
+            share = min(1.0, max(0.0, float(frame.shares[k])))
+            style = f"background:rgba(0,114,178,{0.65 * share:.2f});border:{LINE};padding:.2em .5em;text-align:center"
+            style += ";display:inline-block" * (tag == "span")
+            code = f'<code style="background:none;color:inherit">{text}</code>'
+            made.append(f'<{tag} style="{style}">{code}<br><small>{share:.0%}</small></{tag}>')
+            continue
+        style = (
+            f"background:rgba({colour},.35);color:inherit;padding:.1em .3em;border-radius:3px;white-space:pre"
+        )
+        if k in frame.marked:
+            made.append(
+                f'<strong><code style="{style};outline:2px solid rgb({colour})">{text}</code></strong> '
+            )
+        else:
+            made.append(f'<code style="{style}">{text}</code> ')
+    return made
 
 
 def _text(token: str | bytes) -> str:
     return readable(token if isinstance(token, bytes) else token.encode("utf-8", "surrogatepass"), "␣")
-
-
-def _content(frame: Frame) -> str:
-    if frame.body is not None:
-        return show(frame.body)
-    return "".join(_cell(frame, k) for k in range(len(frame.tokens)))
-
-
-def _cell(frame: Frame, k: int) -> str:
-    colour = _COLOURS[k % len(_COLOURS)]
-    return f'<code style="background:rgba({colour},.35)">{html.escape(_text(frame.tokens[k]))}</code> '
 
 
 def steps(frames: Iterable[Any], title: str = "", *, folded: bool = False) -> Steps:
@@ -105,7 +133,7 @@ def steps(frames: Iterable[Any], title: str = "", *, folded: bool = False) -> St
     Args:
         frames: a trace of `BPETokenizer.trace`; or frames: a `Frame`, a pair of a caption and what to show, or a text.
         title: stands above.
-        folded: each step inside a fold.
+        folded: each step inside a fold, for readers who want to guess it first.
 
     >>> steps([("look", "what is there"), ("merge", ["lo", "w"])], title="Two steps")
     Two steps

@@ -25,7 +25,8 @@ class Fold:
     body: Any
 
     def __str__(self) -> str:
-        text = plain(self.body) if isinstance(self.body, str) else str(self.body)
+        parts = self.body if isinstance(self.body, (list, tuple)) else [self.body]
+        text = "\n".join(plain(part) if isinstance(part, str) else str(part) for part in parts)
         return f"{plain(self.summary)}\n{textwrap.indent(text.strip(), '    ')}"
 
     __repr__ = __str__

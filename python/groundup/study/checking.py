@@ -315,7 +315,7 @@ def run(exercise: Exercise, answer: Any) -> Report:
                 except NotImplementedError:
                     return report(note="not written yet")
                 except (Exception, SystemExit) as error:
-                    results.append(_raised(title, error, watched, answer))
+                    results.append(_raised(one, title, error, watched, answer))
                 else:
                     results.append(Result(title, True))
                     continue
@@ -337,21 +337,21 @@ def _sql_without_comments(text: str) -> str:
     return "".join(lines).strip(" \t;")
 
 
-def _raised(title: str, error: BaseException, watched: Any, answer: Any) -> Result:
+def _raised(one: Check, title: str, error: BaseException, watched: Any, answer: Any) -> Result:
     """The result of a check in which something was raised: by the learner's code, or by the check for what it gave."""
     name = type(error).__name__
     text = str(error) or "no message"
     call = getattr(watched, "call", "")
     if isinstance(error, SQLError):
         return Result(title, False, f"{text}")
+    running = isinstance(watched, _Watched) and watched.running
+    files = _files_of(answer)
+    if not running:  # the check's own lines are none of the learner's
+        files -= _files_of(one)
+    where = _line(error, files)
     if isinstance(error, RecursionError):
-        return Result(
-            title, False, f"{call or watched} calls itself without end: RecursionError", _line(error, answer)
-        )
-    where = _line(error, answer)
-    inside = bool(where) or (isinstance(watched, _Watched) and watched.running)
-    if isinstance(watched, _Watched):
-        watched.running = False
+        return Result(title, False, f"{call or title} calls itself without end: RecursionError", where)
+    inside = running or bool(where)
     if inside:
         return Result(title, False, f"{call or title} raised {name}: {text}", where)
     if not call:
@@ -360,9 +360,8 @@ def _raised(title: str, error: BaseException, watched: Any, answer: Any) -> Resu
     return Result(title, False, f"{call} gave {came}, with which the check cannot go on: {name}: {text}")
 
 
-def _line(error: BaseException, answer: Any) -> str:
+def _line(error: BaseException, files: set[str]) -> str:
     """The last line of the learner's own file or cell through which an error came, as ``line 7: pair = …``."""
-    files = _files_of(answer)
     frames = [f for f in traceback.extract_tb(_tail(error.__traceback__)) if f.filename in files]
     if not frames:
         return ""

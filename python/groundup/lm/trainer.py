@@ -325,29 +325,19 @@ class Trainer:
 
     def draw(self, records: list[dict[str, Any]]) -> Path | None:
         """Draw both losses into ``loss.png``; None where matplotlib is not installed."""
+        from groundup import plot
+
         try:
-            from matplotlib.figure import Figure
-        except ImportError:
+            figure, axes = plot.figure()
+        except ModuleNotFoundError:
             return None
-        figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
-        axes = figure.subplots()
-        steps = np.array([r["step"] for r in records])
-        losses = np.array([np.nan if r["loss"] is None else r["loss"] for r in records])
-        width = max(1, len(losses) // 100)
-        smooth = np.convolve(losses, np.ones(width) / width, mode="valid")
-        axes.plot(steps, losses, color="#56B4E9", alpha=0.35, linewidth=0.8, label="training, each step")
-        axes.plot(steps[width - 1 :], smooth, color="#0072B2", label=f"training, mean of {width} steps")
         evaluated = [r for r in records if r.get("val_loss") is not None]
-        axes.plot(
-            [r["step"] for r in evaluated], [r["val_loss"] for r in evaluated],
-            color="#D55E00", marker="o", markersize=4, linestyle="--", label="validation",
-        )  # fmt: skip
-        axes.set(
-            xlabel="step",
-            ylabel="loss, nats a token",
-            title=f"validation loss {evaluated[-1]['val_loss']:.3f}",
-        )
-        axes.legend()
+        steps = {"training": [r["step"] for r in records], "validation": [r["step"] for r in evaluated]}
+        losses = {
+            "training": [np.nan if r["loss"] is None else r["loss"] for r in records],
+            "validation": [r["val_loss"] for r in evaluated],
+        }
+        plot.loss_curve(steps, losses, title=f"Validation loss {evaluated[-1]['val_loss']:.3f}", ax=axes)
         path = self.folder / "loss.png"
         figure.savefig(path)
         return path

@@ -254,6 +254,7 @@ def loss_curve(
     named = losses if isinstance(losses, Mapping) else {"loss": losses}
     with style():
         ax = _axes(ax)
+        ax.xaxis.get_major_locator().set_params(integer=True)
         for kind, (name, values) in enumerate(named.items()):
             at = _numbers(f"steps of {name!r}", steps[name] if isinstance(steps, Mapping) else steps)
             y = _numbers(f"losses[{name!r}]", values, len(at))

@@ -212,25 +212,21 @@ def plot_vocabulary_effect(effects: Sequence[SizeEffect], path: str | os.PathLik
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            '[statistics] the plot needs matplotlib: pip install "groundup[plot]"'
-        ) from None
+    from groundup import plot
+
     sizes = [effect.vocab_size for effect in effects]
-    figure = Figure(figsize=(8, 3.4), dpi=110, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.plot(sizes, [effect.bytes_per_token for effect in effects], color="#0072B2", marker="o")
-    left.set(title="Text a token holds", xlabel="vocabulary size", ylabel="bytes a token", xscale="log")
-    shares = [effect.n_distinct / effect.vocab_size for effect in effects]
-    right.plot(sizes, shares, color="#D55E00", marker="s")
-    right.set(title="Vocabulary that the text uses", xlabel="vocabulary size", ylabel="share", xscale="log")
-    right.set_ylim(0, 1)
+    picture, (left, right) = plot.figure(2, (8.4, 3.6))
+    plot.lines(
+        sizes, {"bytes a token": [effect.bytes_per_token for effect in effects]}, title="Text a token holds",
+        xlabel="vocabulary size", ylabel="bytes a token", logx=True, ax=left,
+    )  # fmt: skip
+    plot.lines(
+        sizes, {"share": [effect.n_distinct / effect.vocab_size for effect in effects]},
+        title="Vocabulary that the text uses", xlabel="vocabulary size", ylabel="share", logx=True, ax=right,
+    )  # fmt: skip
+    right.set_ylim(0, 1.04)
     for axes in (left, right):
-        axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45)
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
+        axes.tick_params(axis="x", rotation=45)
     if path is not None:
-        figure.savefig(path)
-    return figure
+        picture.savefig(path)
+    return picture

@@ -10,8 +10,9 @@ Titles state what the picture shows. matplotlib is imported where a picture is m
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,8 @@ def use() -> None:
     matplotlib.rcParams.update(_parameters())
 
 
-def style() -> Any:
+@contextlib.contextmanager
+def style() -> Iterator[None]:
     """The style inside a ``with`` block.
 
     Raises:
@@ -128,7 +130,13 @@ def style() -> Any:
     _need()
     import matplotlib
 
-    return matplotlib.rc_context(_parameters())
+    with matplotlib.rc_context(_parameters()):
+        try:
+            yield
+        finally:
+            interactive = matplotlib.is_interactive()
+    # A notebook's backend loads with the first figure and turns this on; without it no later figure would be shown.
+    matplotlib.interactive(interactive)
 
 
 def figure(columns: int = 1, size: tuple[float, float] = SIZE) -> tuple[Any, Any]:

@@ -119,3 +119,15 @@ def test_without_matplotlib_the_error_says_what_to_install() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert 'pip install "groundup[plot]"' in out
+
+
+def test_style_puts_back_what_it_set_and_nothing_else() -> None:
+    import matplotlib
+
+    with matplotlib.rc_context({"interactive": False, "axes.facecolor": "pink"}):
+        with plot.style():
+            assert matplotlib.rcParams["axes.facecolor"] == "white"
+            # As a notebook's backend does when the first figure loads it; or only the first picture would show.
+            matplotlib.rcParams["interactive"] = True
+        assert matplotlib.rcParams["interactive"]
+        assert matplotlib.rcParams["axes.facecolor"] == "pink"

@@ -120,23 +120,29 @@ def use() -> None:
     matplotlib.rcParams.update(_parameters())
 
 
-@contextlib.contextmanager
-def style() -> Iterator[None]:
+def style() -> Any:
     """The style inside a ``with`` block.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
     _need()
+    return _styled()
+
+
+@contextlib.contextmanager
+def _styled() -> Iterator[None]:
     import matplotlib
 
-    with matplotlib.rc_context(_parameters()):
-        try:
-            yield
-        finally:
-            interactive = matplotlib.is_interactive()
-    # A notebook's backend loads with the first figure and turns this on; without it no later figure would be shown.
-    matplotlib.interactive(interactive)
+    ours = _parameters()
+    # Only these are put back. A notebook's backend, loaded by the first figure, sets others that must stay as they
+    # are then: `rc_context` would undo that, and no picture but the first would show.
+    before = {name: matplotlib.rcParams[name] for name in ours}
+    matplotlib.rcParams.update(ours)
+    try:
+        yield
+    finally:
+        matplotlib.rcParams.update(before)
 
 
 def figure(columns: int = 1, size: tuple[float, float] = SIZE) -> tuple[Any, Any]:

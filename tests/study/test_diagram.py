@@ -8,7 +8,7 @@ pytest.importorskip("matplotlib")
 BOXES = {"in": (0, 0, "text"), "index": (2, 0, "index"), "query": (0, 1, "query")}
 
 
-def test_boxes_and_arrows_are_drawn():
+def test_boxes_and_arrows_are_drawn() -> None:
     ax = diagram(
         BOXES, [("in", "index", "tokens"), ("query", "index")], title="Two ways", kinds={"index": "store"}
     )
@@ -20,7 +20,7 @@ def test_boxes_and_arrows_are_drawn():
         assert x0 < column < x1 and y0 < -row < y1
 
 
-def test_arrows_begin_and_end_outside_of_their_boxes():
+def test_arrows_begin_and_end_outside_of_their_boxes() -> None:
     ax = diagram(BOXES, [("in", "index"), ("in", "query")])
     for arrow in (text for text in ax.texts if not text.get_text()):
         for x, y in (arrow.xy, arrow.get_position()):
@@ -30,6 +30,6 @@ def test_arrows_begin_and_end_outside_of_their_boxes():
 
 
 @pytest.mark.parametrize(("arrows", "kinds"), [([("in", "out")], {}), ([], {"out": "store"})])
-def test_a_name_that_is_no_box(arrows, kinds):
+def test_a_name_that_is_no_box(arrows: list[tuple[str, str]], kinds: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"^\[diagram\] arrows and kinds must name boxes, but got 'out'"):
         diagram(BOXES, arrows, kinds=kinds)

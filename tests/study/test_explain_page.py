@@ -66,9 +66,10 @@ def test_pages_that_teach_exist() -> None:
     for name, spec in ops.specs().items():
         for page in spec.pages:
             assert (root / f"{page}.py").is_file(), f"{name} is said to be taught in {page}"
-    for page in map(data.page, data.days()):
-        for name in page.teaches:
-            assert page.path in gu.explain(name, measure=False).pages
+    for day in data.days():
+        taught = data.page(day)
+        for name in taught.teaches:
+            assert taught.path in gu.explain(name, measure=False).pages
 
 
 def test_without_the_extras_it_still_shows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,9 +119,13 @@ std::unique_ptr<text::Bpe> make_bpe(const py::sequence& tokens,
                                     const std::string& pattern) {
   const text::Pattern p = text::pattern_from_name(pattern);
   text::Vocabulary vocabulary = vocabulary_from(tokens, false);
+  const auto pause = [] {
+    const py::gil_scoped_acquire lock;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  };
   if (!merges) {
     py::gil_scoped_release release;
-    return std::make_unique<text::Bpe>(std::move(vocabulary), p);
+    return std::make_unique<text::Bpe>(std::move(vocabulary), p, pause);
   }
   // [merges, 3]: left, right, result
   if (merges->ndim() != 2 || merges->shape(1) != 3) {
@@ -142,7 +146,7 @@ std::unique_ptr<text::Bpe> make_bpe(const py::sequence& tokens,
     list.push_back({ids[0], ids[1], ids[2]});
   }
   py::gil_scoped_release release;
-  return std::make_unique<text::Bpe>(std::move(vocabulary), list, whole_pieces, p);
+  return std::make_unique<text::Bpe>(std::move(vocabulary), list, whole_pieces, p, pause);
 }
 
 text::Ids encode(const text::Bpe& bpe, const py::handle& text, const text::AddedTokens& added) {

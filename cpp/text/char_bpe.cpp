@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <span>
 #include <string_view>
 
 #include "core/errors.hpp"
 #include "text/by_words.hpp"
 #include "text/chunk_cache.hpp"
+#include "text/merge_queue.hpp"
 #include "text/unicode.hpp"
 
 namespace gu::text {
@@ -33,9 +33,8 @@ bool crosses_words(std::string_view token) {
 struct CharBpeScratch {
   ChunkCache cache;
   std::vector<TokenSpan> tokens;
-  std::vector<uint32_t> next, previous;
-  std::vector<Merged> pairs;   // what each token and the next become
-  std::vector<uint64_t> heap;  // order above, position below
+  MergeQueue queue;
+  void trim() { queue.trim(); }
 };
 
 CharBpe::CharBpe(const std::vector<std::pair<std::string, uint32_t>>& vocabulary,
@@ -111,43 +110,20 @@ void CharBpe::merge_short(std::vector<TokenSpan>& tokens) const {
   }
 }
 
-// The same with a heap. An entry whose pair has changed meanwhile is skipped.
+// The same with a heap.
 void CharBpe::merge_long(CharBpeScratch& s) const {
-  constexpr uint32_t kEnd = 0xFFFFFFFF;
   std::vector<TokenSpan>& tokens = s.tokens;
-  const auto n = static_cast<uint32_t>(tokens.size());
-  s.next.resize(n);
-  s.previous.resize(n);
-  s.pairs.assign(n, Merged{kNoToken, kNoToken});
-  s.heap.clear();
-  const auto offer = [&](uint32_t i) {
-    s.pairs[i] = s.next[i] == kEnd ? Merged{kNoToken, kNoToken}
-                                   : pairs_.find(tokens[i].id, tokens[s.next[i]].id);
-    if (s.pairs[i].order == kNoToken) return;
-    s.heap.push_back(uint64_t{s.pairs[i].order} << 32 | i);
-    std::push_heap(s.heap.begin(), s.heap.end(), std::greater<>());
-  };
-  for (uint32_t i = 0; i < n; ++i) {
-    s.next[i] = i + 1 < n ? i + 1 : kEnd;
-    s.previous[i] = i > 0 ? i - 1 : kEnd;
+  if (tokens.size() >= kNoToken) {
+    fail<ValueError>("[SentencePieceBPETokenizer] words must be below 2^32 characters, but got ",
+                     tokens.size());
   }
-  for (uint32_t i = 0; i < n; ++i) offer(i);
-  while (!s.heap.empty()) {
-    std::pop_heap(s.heap.begin(), s.heap.end(), std::greater<>());
-    const auto order = static_cast<uint32_t>(s.heap.back() >> 32);
-    const auto i = static_cast<uint32_t>(s.heap.back());
-    s.heap.pop_back();
-    if (s.pairs[i].order != order) continue;
-    const uint32_t right = s.next[i];
-    tokens[i] = {s.pairs[i].result, tokens[i].begin, std::max(tokens[i].end, tokens[right].end)};
-    s.next[i] = s.next[right];
-    s.pairs[right] = {kNoToken, kNoToken};  // it is gone
-    if (s.next[i] != kEnd) s.previous[s.next[i]] = i;
-    offer(i);
-    if (s.previous[i] != kEnd) offer(s.previous[i]);
-  }
+  s.queue.ids.clear();
+  for (const TokenSpan& t : tokens) s.queue.ids.push_back(t.id);
+  s.queue.merge(pairs_, [] { return false; });
   std::size_t kept = 0;
-  for (uint32_t i = 0; i != kEnd && i < n; i = s.next[i]) tokens[kept++] = tokens[i];
+  for (uint32_t i = 0; i < tokens.size(); i = s.queue.next(i)) {
+    tokens[kept++] = {s.queue.ids[i], tokens[i].begin, tokens[s.queue.next(i) - 1].end};
+  }
   tokens.resize(kept);
 }
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "text/bpe.hpp"
+#include "text/pair_table.hpp"
 #include "text/scratch_pool.hpp"
 #include "text/token_span.hpp"
 #include "text/trie.hpp"

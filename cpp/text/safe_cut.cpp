@@ -1,18 +1,6 @@
 #include "text/safe_cut.hpp"
 
 namespace gu::text {
-namespace {
-
-// The class of the character that ends at text[end], end > 0.
-uint8_t class_before(const uint8_t* text, size_t end) {
-  size_t begin = end - 1;
-  while (begin > 0 && end - begin < 4 && (text[begin] & 0xc0) == 0x80) --begin;
-  const split_detail::Char c = split_detail::char_at(text + begin, text + end);
-  // A byte that ends no character is a symbol by itself.
-  return begin + c.length == end ? c.kind : split_detail::kOther;
-}
-
-}  // namespace
 
 bool is_safe_cut(Pattern pattern, const uint8_t* text, size_t size, size_t at) {
   using namespace split_detail;

@@ -100,6 +100,19 @@ inline Char char_at(const uint8_t* p, const uint8_t* end) {
   return wide_char(p, end);
 }
 
+// Where the character before text[at] begins; at > 0.
+inline std::size_t character_before(const uint8_t* text, std::size_t at) {
+  for (std::size_t back = 2; back <= 4 && back <= at; ++back) {
+    if ((text[at - 1] & 0xc0) != 0x80) break;
+    if (decode_utf8(text + at - back, text + at).length == back) return at - back;
+  }
+  return at - 1;
+}
+
+inline uint8_t class_before(const uint8_t* text, std::size_t at) {
+  return at == 0 ? 0 : char_at(text + character_before(text, at), text + at).kind;
+}
+
 // The end of the run of characters of the classes in `set` that begins at p.
 template <uint8_t set>
 const uint8_t* skip(const uint8_t* p, const uint8_t* end) {

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from groundup import data, lm
 from groundup.files import read_jsonl
-from groundup.text import BPETokenizer, CharTokenizer, WordPieceTokenizer, load
+from groundup.text import BPETokenizer, CharTokenizer, UnigramTokenizer, WordPieceTokenizer, load
 
 TEXT = data.stdlib_text().text[:60_000]
 SMALL = [
@@ -115,6 +117,23 @@ def test_show(learned: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "tokenizer",
+    [
+        WordPieceTokenizer(["[UNK]", "a", "##b"]),
+        UnigramTokenizer([("<unk>", 0), ("▁", -2), ("a", -1), ("▁a", -2), ("<b", -3)]),
+    ],
+    ids=["WordPiece", "Unigram"],
+)
+def test_traces_of_other_models(tmp_path: Path, tokenizer: Any) -> None:
+    tokenizer.save(tmp_path / "tokenizer.json")
+    traced = groundup("tokenize", "show", tmp_path / "tokenizer.json", "ab a<b", "--trace").stdout
+    assert traced == str(tokenizer.trace("ab a<b")) + "\n"
+    page = tmp_path / "trace.html"
+    groundup("tokenize", "show", tmp_path / "tokenizer.json", "ab a<b", "--trace", "--html", page)
+    assert html.escape(str(tokenizer.trace("ab a<b"))) in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["train", "TEXT", "--out", "OUT", "--vocab", "100"], "vocab_size must be at least 256 for 256 bytes"),
@@ -132,7 +151,8 @@ def test_show(learned: Path, tmp_path: Path) -> None:
         (["show", "LEARNED", "--file", "TEXT", "--trace"], "text to trace must hold at most 4,096 bytes"),
         (["show", "CHARACTERS", "x"], "'x' (U+0078)"),
         (["encode", "CHARACTERS", "x"], "'x' (U+0078)"),
-        (["show", "WORDPIECE", "x", "--trace"], "--trace is for byte-pair encoding"),
+        (["show", "CHARACTERS", "abc", "--trace"], "--trace is for byte-pair encoding, WordPiece and Unigram"),
+        (["show", "WORDPIECE", "--file", "TEXT", "--trace"], "text to trace must hold at most 4,096 bytes"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(

@@ -6,6 +6,8 @@ import base64
 import copy
 import json
 import pickle
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -154,6 +156,49 @@ def test_ten_megabytes_without_a_space(english: BPETokenizer) -> None:
     assert english.decode(ids) == text
     short = english.encode(unit * 40)
     assert ids[:100].tolist() == short[:100]
+
+
+def test_windows_of_a_long_piece_whose_merges_depend_on_its_end() -> None:
+    # All pairs of neighbours differ, and those further right merge first: so pairs are counted from the end, and a
+    # window that begins where the one before stopped would count them wrongly.
+    order = bytes(x for i in range(256) for x in [i, *(y for j in range(i + 1, 256) for y in (i, j))])
+    data = order[:40_001]
+    pairs = [data[i : i + 2] for i in range(len(data) - 1)]
+    assert len(set(pairs)) == len(pairs)
+    vocab = [bytes([b]) for b in range(256)] + pairs[::-1]
+    tokenizer = BPETokenizer(vocab, [(pair[0], pair[1]) for pair in pairs[::-1]], pattern="none")
+    ids = tokenizer.encode(data)
+    assert [vocab[i] for i in ids] == [data[:1], *(data[i : i + 2] for i in range(1, len(data), 2))]
+
+
+@pytest.mark.parametrize("tail", [b"", b"x", b"aaa"])
+def test_windows_of_a_long_piece_with_long_tokens(tail: bytes) -> None:
+    # Tokens longer than a window: of 2, 4, 8 ... 2^17 letters.
+    vocab = [bytes([b]) for b in range(256)] + [b"a" * 2**k for k in range(1, 18)]
+    merges = [(97, 97), *((255 + k, 255 + k) for k in range(1, 17))]
+    tokenizer = BPETokenizer(vocab, merges, pattern="none")
+    data = b"a" * (3 * 2**17 - 1) + tail
+    count = data.count(b"a")
+    lengths = [2**17] * (count >> 17) + [2**k for k in range(16, -1, -1) if count >> k & 1]
+    found = [vocab[i] for i in tokenizer.encode(data)]
+    assert found == [b"a" * n for n in lengths] + ([b"x"] if tail == b"x" else [])
+
+
+_LONG_PIECE = """
+import numpy as np
+from groundup.bench.worker import peak_mb
+from groundup.text import BPETokenizer
+tokenizer = BPETokenizer([bytes([b]) for b in range(256)] + [b"ab", b"cd"], [(97, 98), (99, 100)], pattern="none")
+data = np.random.default_rng(0).integers(97, 101, 8_000_000, np.uint8).tobytes()
+before = peak_mb()
+n = len(tokenizer.encode_to_numpy(data))
+print(peak_mb() - before - 4 * n / 2**20)
+"""
+
+
+def test_a_long_piece_takes_no_memory_but_its_ids() -> None:
+    run = subprocess.run([sys.executable, "-c", _LONG_PIECE], capture_output=True, text=True, check=True)
+    assert float(run.stdout) < 8 + 50  # of 8 MB; in one window it would be 28 bytes a byte
 
 
 @settings(max_examples=30)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import html
 import sys
 from pathlib import Path
 from typing import Any
 
-from groundup.text import BPETokenizer, Tokenizer, load, statistics
+from groundup.text import BPETokenizer, Tokenizer, UnigramTokenizer, WordPieceTokenizer, load, statistics
+from groundup.text.trace import MOST
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="FILE",
         help="write the ids of --file to this .npy or .bin file, which may exceed memory",
     )  # fmt: skip
-    show.add_argument("--trace", action="store_true", help="show every merge, step by step")
+    show.add_argument(
+        "--trace", action="store_true", help="show every step: merges, longest matches or spellings"
+    )
     show.add_argument(
         "--html", type=Path, metavar="FILE", help="write a page that needs nothing else instead"
     )
@@ -145,15 +149,25 @@ def _encode(args: argparse.Namespace) -> int:
     return 0
 
 
+def _trace(tokenizer: Tokenizer, text: bytes, args: argparse.Namespace) -> Any:
+    """Merges of byte-pair encoding, longest matches of WordPiece, most probable spellings of Unigram."""
+    if isinstance(tokenizer, BPETokenizer):
+        return tokenizer.trace(text, **_special(args))
+    if not isinstance(tokenizer, WordPieceTokenizer | UnigramTokenizer):
+        raise ValueError(
+            "[tokenize] --trace is for byte-pair encoding, WordPiece and Unigram, but got a "
+            f"{type(tokenizer).__name__}"
+        )
+    if len(text) > MOST:
+        raise ValueError(f"[tokenize] text to trace must hold at most {MOST:,} bytes, but got {len(text):,}")
+    return tokenizer.trace(text.decode("utf-8", "replace"))
+
+
 def _show(args: argparse.Namespace) -> int:
     tokenizer = _tokenizer(args.tokenizer)
     text = _text(args)
     if args.trace:
-        if not isinstance(tokenizer, BPETokenizer):
-            raise ValueError(
-                f"[tokenize] --trace is for byte-pair encoding, but got a {type(tokenizer).__name__}"
-            )
-        shown: Any = tokenizer.trace(text, **_special(args))
+        shown: Any = _trace(tokenizer, text, args)
     else:
         shown = tokenizer.show(text, **_special(args))
     if args.html is None:
@@ -161,11 +175,12 @@ def _show(args: argparse.Namespace) -> int:
         return 0
     from groundup.files import write_text
 
+    body = shown._repr_html_() if hasattr(shown, "_repr_html_") else f"<pre>{html.escape(str(shown))}</pre>"
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Tokens</title>'
         '<meta name="color-scheme" content="light dark"></head>'
-        f'<body style="font-family:sans-serif;margin:2em">{shown._repr_html_()}</body></html>\n'
+        f'<body style="font-family:sans-serif;margin:2em">{body}</body></html>\n'
     )
     write_text(args.html, page)
-    print(f"{shown.summary}, in {args.html}")
+    print(f"{getattr(shown, 'summary', 'every step')}, in {args.html}")
     return 0

@@ -91,8 +91,7 @@ def show(value: Any) -> str:
     figure = getattr(value, "figure", value)  # axes know theirs
     if hasattr(figure, "savefig"):
         return picture(figure)
-    text = html.escape(str(value), quote=False)
-    return f'<pre style="font-family:monospace;white-space:pre-wrap;margin:.4em 0">{text}</pre>'
+    return f'<pre style="white-space:pre-wrap;margin:.4em 0">{html.escape(str(value), quote=False)}</pre>'
 
 
 def picture(figure: Any) -> str:

@@ -17,7 +17,7 @@ from groundup.text import _templates as templates
 from groundup.text import hf
 from groundup.text._templates import Template
 from groundup.text.bpe import AddedToken
-from groundup.text.normalize import Normalizer
+from groundup.text.normalize import BertNormalizer, Normalizer
 from groundup.text.tokenizer import Ids, Offsets, Special, Tokenizer
 
 
@@ -89,6 +89,26 @@ class ModelTokenizer(Tokenizer):
         """Set ``single`` and ``pair``; after `_set_added`."""
         self.single = templates.check(tuple(single), self.special_tokens, 1, self._error, "single")
         self.pair = templates.check(tuple(pair), self.special_tokens, 2, self._error, "pair")
+
+    def _set_word_piece(
+        self, unk_token: str, prefix: str, longest: int, normalizer: Normalizer | None, punctuation: bool
+    ) -> None:
+        """The compiled model of tokenizers that work word by word; `punctuation` parts words as well."""
+        # BERT's normalizer runs in the core; any other before it.
+        bert = normalizer if isinstance(normalizer, BertNormalizer) else None
+        self._normalizer = None if bert else normalizer
+        self._model = _core.WordPiece(
+            # Added tokens never come out of plain text.
+            [item for item in self._vocab.items() if item[0] not in self._added],
+            self._vocab[unk_token],
+            prefix,
+            longest,
+            clean_text=bert is not None and bert.clean_text,
+            handle_chinese_chars=bert is not None and bert.handle_chinese_chars,
+            strip_accents=bert is not None and bert.strips_accents,
+            lowercase=bert is not None and bert.lowercase,
+            split_punctuation=punctuation,
+        )
 
     def _finish(self) -> None:
         self._tokens = {id_: token for token, id_ in self._vocab.items()}

@@ -70,21 +70,7 @@ class WordTokenizer(ModelTokenizer):
         self.unk_token = unk_token
         self.normalizer = normalizer
         self.pre_tokenizer = pre_tokenizer
-        # BERT's normalizer runs in the core; any other before it.
-        bert = normalizer if isinstance(normalizer, nm.BertNormalizer) else None
-        self._normalizer = None if bert else normalizer
-        self._model = _core.WordPiece(
-            # Added tokens never come out of plain text.
-            [item for item in self._vocab.items() if item[0] not in self._added],
-            self._vocab[unk_token],
-            _NO_PREFIX,
-            2**32 - 1,
-            clean_text=bert is not None and bert.clean_text,
-            handle_chinese_chars=bert is not None and bert.handle_chinese_chars,
-            strip_accents=bert is not None and bert.strips_accents,
-            lowercase=bert is not None and bert.lowercase,
-            split_punctuation=pre_tokenizer == "bert",
-        )
+        self._set_word_piece(unk_token, _NO_PREFIX, 2**32 - 1, normalizer, pre_tokenizer == "bert")
         self._finish()
 
     def __repr__(self) -> str:

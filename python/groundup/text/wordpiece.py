@@ -15,7 +15,6 @@ from typing import Any, Literal, Self
 
 import numpy.typing as npt
 
-from groundup import _core
 from groundup.files import write_text
 from groundup.text import _templates as templates
 from groundup.text import hf
@@ -100,21 +99,7 @@ class WordPieceTokenizer(ModelTokenizer):
             single if single is not None else default[0] if framed else ("$A",),
             pair if pair is not None else default[1] if framed else ("$A", "$B"),
         )
-        # BERT's normalizer runs in the core; any other before it.
-        bert = normalizer if isinstance(normalizer, nm.BertNormalizer) else None
-        self._normalizer = None if bert else normalizer
-        self._model = _core.WordPiece(
-            # Added tokens never come out of plain text.
-            [item for item in self._vocab.items() if item[0] not in self._added],
-            self._vocab[unk_token],
-            prefix,
-            max_chars_per_word,
-            clean_text=bert is not None and bert.clean_text,
-            handle_chinese_chars=bert is not None and bert.handle_chinese_chars,
-            strip_accents=bert is not None and bert.strips_accents,
-            lowercase=bert is not None and bert.lowercase,
-            split_punctuation=pre_tokenizer == "bert",
-        )
+        self._set_word_piece(unk_token, prefix, max_chars_per_word, normalizer, pre_tokenizer == "bert")
         self._finish()
 
     def __repr__(self) -> str:

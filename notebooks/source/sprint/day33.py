@@ -786,13 +786,19 @@ gu.check("day33.encode", encode)
 from groundup.study.diagram import diagram
 
 pipeline = "normalize v1\nNFC, fold"
-boxes = {"text": (0, 0, "document"), "ingest": (1, 0, pipeline), "index": (2, 0, "index v1\ntokens, spans")}
-boxes |= {"query": (0, 1, "query"), "ask": (1, 1, pipeline), "match": (2, 1, "match")}
-boxes |= {"original": (3, 0, "original\ntexts"), "answer": (3, 1, "answer with\nhighlights")}
-path = ["text", "ingest", "index", "match"], ["query", "ask", "match", "answer"], ["original", "answer"]
-arrows = [pair for names in path for pair in itertools.pairwise(names)]
-kinds = dict.fromkeys(["index", "original"], "store") | dict.fromkeys(["text", "query", "answer"], "outside")
-ax = diagram(boxes, arrows, title="Two ways into the index, 1 pipeline", kinds=kinds)
+boxes = {"document": (0, 1, "document\n(once)"), "query": (0, 2, "query\n(every time)")}
+boxes |= {"ingest": (1, 1, pipeline), "ask": (1, 2, pipeline), "original": (1, 0, "original\ntexts")}
+boxes |= {"index": (2, 1, "index v1\ntokens, spans"), "match": (2, 2, "match")}
+boxes |= {"answer": (3, 0, "answer with\nhighlights")}
+outside = dict.fromkeys(["document", "query", "answer"], "outside")
+kinds = outside | {"index": "store", "original": "store"}
+
+# %%
+arrows = [("document", "ingest"), ("ingest", "index"), ("document", "original")]
+arrows += [("query", "ask"), ("ask", "match"), ("index", "match")]
+arrows += [("match", "answer"), ("original", "answer")]
+title = "Two ways into the index, 1 pipeline"
+ax = diagram(boxes, arrows, title=title, kinds=kinds, size=(9, 4.6))
 
 # %% [markdown]
 # **What if only one side normalizes?** We index every word of the seven declarations and ask for each as

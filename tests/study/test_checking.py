@@ -190,6 +190,15 @@ def test_only_what_an_answer_needs_is_taken() -> None:
     assert learner.build(answer, "page.py")(4) == 8
 
 
+def test_what_stands_around_a_definition() -> None:
+    imports = "from math import *\ntry:\n    import regex_none as re\nexcept ImportError:\n    import re\n"
+    code = imports + "def f(x):\n    return floor(x), re\n"
+    answer = learner.take([learner.Source(code, "a.py")], "f")
+    assert learner.build(answer, "a.py")(2.5)[0] == 2 and not answer.unmet
+    code = code.replace("import re\ndef", "print(1)\ndef")  # not an import only: it is not run
+    assert learner.take([learner.Source(code, "a.py")], "f").unmet == {"re": "a.py, line 2"}
+
+
 def notebook(*cells: str) -> str:
     return json.dumps(
         {"cells": [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells]}

@@ -53,6 +53,10 @@ def test_a_long_file_is_cut_to_what_an_op_needs() -> None:
     assert "GU_OP(elu" not in shown and len(shown) < len(cpp_source("ops/elementwise.cpp")) / 3
 
 
+def test_speed_of_an_idea_is_measured() -> None:
+    assert re.search(r"µs a word against .* times as fast", str(gu.explain("bpe").speed))
+
+
 def test_symbols_that_are_not_there() -> None:
     with pytest.raises(LookupError, match=r"^\[explain\] no file of cpp/text defines no_such_function"):
         symbols_source("text", ("no_such_function",))

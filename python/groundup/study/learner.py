@@ -111,7 +111,9 @@ def take(sources: list[Source], name: str) -> Answer:
             )
             continue
         for node in tree.body:
-            if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            if isinstance(node, ast.ImportFrom) and (
+                node.module == "__future__" or node.names[0].name == "*"
+            ):
                 always.append(_Definition(k, node, frozenset(), frozenset()))
                 continue
             bound = _binds(node)
@@ -185,9 +187,8 @@ def _is_definition(node: ast.stmt) -> bool:
     if isinstance(node, (ast.Assign, ast.AnnAssign)):
         return node.value is not None and all(_is_constant(part) for part in ast.walk(node.value))
     if isinstance(node, ast.Try):
-        return all(_is_definition(part) for part in node.body) and all(
-            _is_definition(part) for handler in node.handlers for part in handler.body
-        )
+        handled = [part for handler in node.handlers for part in handler.body]
+        return all(map(_is_definition, [*node.body, *handled, *node.orelse, *node.finalbody]))
     return False
 
 

@@ -92,8 +92,8 @@ class Playground:
             frame = f"outline:1px dashed rgb({colour});" if special else ""
             # <code>, so that tokens are told apart where styles are taken away.
             tokens.append(
-                f'<code title="id {id_}" style="background:rgba({colour},.35);color:inherit;padding:.1em 0;{frame}'
-                f'white-space:pre-wrap">{html.escape(readable(token, "␣"))}</code>'
+                f'<code title="id {id_}" style="background:rgba({colour},.35);color:inherit;padding:.1em 0;'
+                f'margin-right:2px;border-radius:2px;{frame}white-space:pre-wrap">{html.escape(readable(token, "␣"))}</code>'
                 + ("<br>" if token.endswith(b"\n") else "<wbr>")
             )
         n_characters = len(shown)

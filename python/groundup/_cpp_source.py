@@ -129,7 +129,7 @@ def symbols_source(folder: str, symbols: tuple[str, ...]) -> tuple[str, tuple[st
 
     Raises:
         FileNotFoundError: this installation carries no C++ sources.
-        LookupError: no file of the folder defines a name.
+        LookupError: no file of the folder defines a name, or several do: then its class must be named, too.
     """
     root = _root(folder)
     if root is None:
@@ -137,16 +137,20 @@ def symbols_source(folder: str, symbols: tuple[str, ...]) -> tuple[str, tuple[st
             f"[explain] this installation carries no C++ sources, but {folder} was asked for"
         )
     files = sorted((root / folder).glob("*.cpp")) + sorted((root / folder).glob("*.hpp"))
-    parts: dict[str, list[str]] = {}
+    parts: list[str] = []
+    names: list[str] = []
     for symbol in symbols:
         last = symbol.rsplit("::", 1)[-1]
+        found: dict[str, list[str]] = {}
         for file in files:
             text = file.read_text(encoding="utf-8")
-            found = [b for b in blocks(text) if _has(b, symbol)] if last in text else []
-            if found:
-                name = file.relative_to(root).as_posix()
-                parts.setdefault(name, []).extend(f"// {name}\n{b.text}" for b in found)
-                break
-        else:
-            raise LookupError(f"[explain] no file of cpp/{folder} defines {symbol}")
-    return "\n\n".join(text for group in parts.values() for text in group) + "\n", tuple(parts)
+            here = [block.text for block in blocks(text) if _has(block, symbol)] if last in text else []
+            if here:
+                found[file.relative_to(root).as_posix()] = here
+        if len(found) != 1:
+            problem = f"{', '.join(found)} define" if found else "no file of it defines"
+            raise LookupError(f"[explain] one file of cpp/{folder} must define {symbol}, but {problem} it")
+        for name, texts in found.items():
+            names.append(name)
+            parts += [f"// {name}\n{text}" for text in texts]
+    return "\n\n".join(parts) + "\n", tuple(dict.fromkeys(names))

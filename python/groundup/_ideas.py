@@ -18,7 +18,7 @@ class Idea:
         statement: LaTeX, or empty.
         shapes: what goes in and what comes out, or empty.
         reference: the Python that explains it.
-        cpp: folder of the core and the names that do it there: ``(("text", ("merge_short",)),)``.
+        cpp: folder of the core and the names that do it there: ``(("text", ("PieceMerger::merge_short",)),)``.
         measure: a function without arguments that returns a line on its speed, or empty.
         source: paper or text that defines it.
     """
@@ -38,7 +38,7 @@ IDEAS = {
         statement=r"\text{next merge} = \underset{(a, b)\ \text{neighbours}}{\arg\min}\ \text{rank}(a, b)",
         shapes="n bytes of one piece -> at most n ids",
         reference=("groundup.reference.bpe:BPE.encode", "groundup.reference.bpe:merge"),
-        cpp=(("text", ("merge_short",)),),
+        cpp=(("text", ("PieceMerger::merge_short",)),),
         measure="groundup._ideas:bpe_speed",
         source="Sennrich, Haddow, Birch: Neural Machine Translation of Rare Words with Subword Units, 2016",
     ),

@@ -58,8 +58,11 @@ def test_speed_of_an_idea_is_measured() -> None:
 
 
 def test_symbols_that_are_not_there() -> None:
-    with pytest.raises(LookupError, match=r"^\[explain\] no file of cpp/text defines no_such_function"):
-        symbols_source("text", ("no_such_function",))
+    for name, says in (("no_such_function", "no file of it defines it"), ("merge_short", "define it")):
+        with pytest.raises(
+            LookupError, match=rf"^\[explain\] one file of cpp/text must define {name}, but .*{says}"
+        ):
+            symbols_source("text", (name,))
     with pytest.raises(FileNotFoundError, match=r"^\[explain\] this installation carries no C\+\+ sources"):
         symbols_source("nowhere", ("x",))
 

@@ -12,7 +12,7 @@ import pytest
 
 import groundup as gu
 from groundup.study import Frame, attention_frames, merge_frames, steps
-from groundup.text import BPETokenizer, CharTokenizer
+from groundup.text import BPETokenizer, CharTokenizer, UnigramTokenizer
 
 TOKENIZER = BPETokenizer.train("low lower lowest " * 3, 262)
 
@@ -136,3 +136,10 @@ def test_a_text_box_where_somebody_can_type(monkeypatch: pytest.MonkeyPatch) -> 
     assert displayed[0]["text/plain"] == "Run this cell to get a text box."
     areas[0].callback({"new": "slowest low"})
     assert "slowest: 3 merges" in displayed[1]
+
+
+def test_playground_shows_how_unigram_cuts_a_word() -> None:
+    unigram = UnigramTokenizer.train("low lower lowest tide slow slower " * 20, 30)
+    for text in ("slowest tide", "x" * 5000):
+        shown = gu.text.playground(unigram, text)
+        assert "log p" in str(shown) and "log p" in bare(shown._repr_html_())

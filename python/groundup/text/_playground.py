@@ -1,7 +1,8 @@
 """``gu.text.playground``: type text, see its tokens, their ids, and the merges of one word.
 
 What is shown is HTML that stays in a saved notebook. In a live one, with ipywidgets installed, there is a text box as
-well, and what is shown follows it. Works offline. Not handled: merges of tokenizers that are not byte-pair encoding.
+well, and what is shown follows it. Works offline. WordPiece and Unigram show how they cut a word; other tokenizers show
+their tokens only.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Playground:
     def _steps(self, text: str) -> Any:
         """The merges of one piece; None where there are none to show."""
         if not isinstance(self.tokenizer, BPETokenizer):
-            return None
+            trace = getattr(self.tokenizer, "trace", None)  # how WordPiece and Unigram cut a word
+            word = max(text.split(), key=len, default="") if self.word is None else self.word
+            return trace(word) if trace is not None and word else None
         from groundup.study.steps import steps
 
         pieces = [p for p in self.tokenizer.trace(text if self.word is None else self.word).pieces if p.steps]
@@ -93,8 +96,8 @@ class Playground:
             # <code>, so that tokens are told apart where styles are taken away.
             tokens.append(
                 f'<code title="id {id_}" style="background:rgba({colour},.35);color:inherit;padding:.1em 0;'
-                f'margin-right:2px;border-radius:2px;{frame}white-space:pre-wrap">{html.escape(readable(token, "␣"))}</code>'
-                + ("<br>" if token.endswith(b"\n") else "<wbr>")
+                f'margin-right:2px;border-radius:2px;{frame}white-space:pre-wrap">'
+                f"{html.escape(readable(token, '␣'))}</code>" + ("<br>" if token.endswith(b"\n") else "<wbr>")
             )
         n_characters = len(shown)
         counts = (
@@ -109,7 +112,9 @@ class Playground:
         if note:
             parts.append(f'<p style="margin:.4em 0"><em>{note}</em></p>')
         if made is not None:
-            parts.append(made._repr_html_())
+            from groundup.study.markup import show
+
+            parts.append(show(made))
         return "".join(parts)
 
     def _repr_html_(self) -> str:

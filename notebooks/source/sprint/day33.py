@@ -255,6 +255,8 @@ pieces = [piece.text for line in seen[:200_000].split("\n") for piece in tokeniz
 repeats = len(pieces) / len(set(pieces))
 print(f"{len(pieces):,} pieces, {len(set(pieces)):,} different: {repeats:.0f} times less to count")
 assert repeats > 5
+
+# %% tags=["measured"]
 gu.explain("bpe")
 
 # %% [markdown]

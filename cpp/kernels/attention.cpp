@@ -78,7 +78,7 @@ struct QueryBlock {
     for (int64_t j = 0; j < keys; j += panel) {
       const int64_t r = first_row(j) / tile_rows * tile_rows;
       block_matmul(rows - r, panel, D, x + r * ldx, ldx, int64_t{1}, y + j, ld, out + r * ld + j,
-                   ld, false);
+                   ld);
     }
   }
 
@@ -101,7 +101,7 @@ struct QueryBlock {
     for (int64_t r = 0; r < rows; r += tile_rows) {
       const int64_t m = std::min<int64_t>(tile_rows, rows - r);
       block_matmul(m, ld, visible(r + m - 1), w + r * ldw, ldw, int64_t{1}, y, ldy, out + r * ld,
-                   ld, false);
+                   ld);
     }
   }
 
@@ -112,8 +112,9 @@ struct QueryBlock {
     const int64_t keys = rows > 0 ? visible(rows - 1) : 0;
     for (int64_t j = 0; j < keys; j += tile_rows) {
       const int64_t r = first_row(j), m = std::min<int64_t>(tile_rows, keys - j);
-      block_matmul(m, ld, rows - r, w + r * ldw + j, int64_t{1}, ldw, x + r * ld, ld, out + j * ld,
-                   ld, true);
+      T* const sum = out + j * ld;
+      block_matmul(m, ld, rows - r, w + r * ldw + j, int64_t{1}, ldw, x + r * ld, ld, sum, ld,
+                   Start<T>{sum, ld});
     }
   }
 

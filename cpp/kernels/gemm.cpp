@@ -60,10 +60,10 @@ void blas_gemv(bool t, int rows, int columns, double alpha, const double* a, int
   cblas_dgemv(CblasRowMajor, flag(t), rows, columns, alpha, a, lda, x, step_x, 1, y, step_y);
 }
 
-// C *= beta, where beta = 0 also clears NaN.
+// C = beta C + bias, where beta = 0 also clears NaN and a bias may be null.
 template <class T>
-void scale(int64_t m, int64_t n, T beta, T* c, int64_t ldc) {
-  if (beta == T(1)) return;
+void scale(int64_t m, int64_t n, T beta, T* c, int64_t ldc, const T* bias) {
+  if (beta == T(1) && bias == nullptr) return;
   for (int64_t i = 0; i < m; ++i) {
     T* row = c + i * ldc;
     if (beta == T(0)) {
@@ -71,6 +71,8 @@ void scale(int64_t m, int64_t n, T beta, T* c, int64_t ldc) {
     } else {
       for (int64_t j = 0; j < n; ++j) row[j] *= beta;
     }
+    if (bias == nullptr) continue;
+    for (int64_t j = 0; j < n; ++j) row[j] += bias[j];
   }
 }
 
@@ -126,9 +128,11 @@ void check(const char* op, bool ta, bool tb, int64_t m, int64_t n, int64_t k, in
 
 // Whether to split C [m, n] by its columns. BLAS first packs A and B into a layout of its own:
 // parts of rows each pack all of B, parts of columns all of A, so with few rows the columns are the
-// better split.
-bool prefer_columns(int64_t m, int64_t n) {
-  return m < 48 * num_threads() && n >= 2 * m && n / kColumns >= num_threads();
+// better split. Where A is transposed, as in the gradient of a weight, no thread has had rows of C
+// in its cache before, so only that counts.
+bool prefer_columns(bool transpose_a, int64_t m, int64_t n) {
+  if (n / kColumns < num_threads()) return false;
+  return transpose_a ? n >= m : m < 48 * num_threads() && n >= 2 * m;
 }
 
 // How many of the n columns to give BLAS at once. With few rows, packing B costs more than
@@ -148,13 +152,21 @@ int64_t columns_at_once(bool tb, int64_t m, int64_t n, int64_t k) {
 template <class T>
 void detail::gemm_part(bool ta, bool tb, int64_t m, int64_t n, int64_t k, T alpha, const T* a,
                        int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc,
-                       int64_t piece) {
+                       const T* bias, int64_t piece) {
   if (m == 0 || n == 0) return;
-  if (k == 0 || alpha == T(0)) return scale(m, n, beta, c, ldc);
+  const bool multiply = k > 0 && alpha != T(0);
+  const bool tiles = multiply && alpha == T(1) && kernels::tiles_pay<T>(ta, m, n, k);
+  if (tiles && beta == T(0))
+    return kernels::tiled_gemm(ta, tb, m, n, k, a, lda, b, ldb, c, ldc, kernels::Start<T>{bias});
+  if (bias != nullptr || !multiply) {
+    scale(m, n, beta, c, ldc, bias);
+    beta = T(1);
+  }
+  if (!multiply) return;
   if (product(m, n, k) <= kTiny)
     return tiny_gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  if (alpha == T(1) && (beta == T(0) || beta == T(1)) && kernels::tiles_pay<T>(ta, m, n, k))
-    return kernels::tiled_gemm(ta, tb, m, n, k, a, lda, b, ldb, c, ldc, beta == T(1));
+  if (tiles && beta == T(1))
+    return kernels::tiled_gemm(ta, tb, m, n, k, a, lda, b, ldb, c, ldc, kernels::Start<T>{c, ldc});
   for (int64_t i = 0; i < m; i += piece) {
     const int rows = static_cast<int>(std::min(piece, m - i));
     T* out = c + i * ldc;
@@ -167,7 +179,7 @@ void detail::gemm_part(bool ta, bool tb, int64_t m, int64_t n, int64_t k, T alph
       const T keep = p == 0 ? beta : T(1);
       // A vector times a matrix reads the matrix once; gemm would first copy it into its own
       // layout.
-      if (rows == 1 || columns == 1) scale(rows, n, keep, out, ldc);
+      if (rows == 1 || columns == 1) scale<T>(rows, n, keep, out, ldc, nullptr);
       if (rows == 1 && tb) {
         blas_gemv(false, columns, inner, alpha, b_piece, ib, a_piece, ta ? ia : 1, out, 1);
       } else if (rows == 1) {
@@ -190,19 +202,19 @@ void detail::gemm_part(bool ta, bool tb, int64_t m, int64_t n, int64_t k, T alph
 
 template <class T>
 void gemm(bool ta, bool tb, int64_t m, int64_t n, int64_t k, T alpha, const T* a, int64_t lda,
-          const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
+          const T* b, int64_t ldb, T beta, T* c, int64_t ldc, const T* bias) {
   check("gemm", ta, tb, m, n, k, lda, ldb, ldc);
-  if (prefer_columns(m, n)) {
+  if (prefer_columns(ta, m, n)) {
     const int64_t groups = (n + kColumns - 1) / kColumns;
     parallel_for(groups, grain(product(m, kColumns, k)), [=](int64_t begin, int64_t end) {
       const int64_t j = begin * kColumns, columns = std::min(end * kColumns, n) - j;
       detail::gemm_part(ta, tb, m, columns, k, alpha, a, lda, tb ? b + j * ldb : b + j, ldb, beta,
-                        c + j, ldc, kPiece);
+                        c + j, ldc, bias ? bias + j : nullptr, kPiece);
     });
   } else {
     parallel_for(m, grain(product(1, n, k)), [=](int64_t begin, int64_t end) {
       detail::gemm_part(ta, tb, end - begin, n, k, alpha, ta ? a + begin : a + begin * lda, lda, b,
-                        ldb, beta, c + begin * ldc, ldc, kPiece);
+                        ldb, beta, c + begin * ldc, ldc, bias, kPiece);
     });
   }
 }
@@ -214,7 +226,7 @@ void batched_gemm(int64_t batch, bool ta, bool tb, int64_t m, int64_t n, int64_t
   check_size("batched_gemm", "batch", batch);
   check("batched_gemm", ta, tb, m, n, k, lda, ldb, ldc);
   if (m == 0) return;
-  if (batch < num_threads() && prefer_columns(m, n)) {
+  if (batch < num_threads() && prefer_columns(ta, m, n)) {
     for (int64_t i = 0; i < batch; ++i) {
       gemm(ta, tb, m, n, k, alpha, a + i * stride_a, lda, b + i * stride_b, ldb, beta,
            c + i * stride_c, ldc);
@@ -225,8 +237,9 @@ void batched_gemm(int64_t batch, bool ta, bool tb, int64_t m, int64_t n, int64_t
     for (int64_t row = begin; row < end;) {
       const int64_t i = row / m, first = row % m, rows = std::min(m - first, end - row);
       const T* a_i = a + i * stride_a;
-      detail::gemm_part(ta, tb, rows, n, k, alpha, ta ? a_i + first : a_i + first * lda, lda,
-                        b + i * stride_b, ldb, beta, c + i * stride_c + first * ldc, ldc, kPiece);
+      detail::gemm_part<T>(ta, tb, rows, n, k, alpha, ta ? a_i + first : a_i + first * lda, lda,
+                           b + i * stride_b, ldb, beta, c + i * stride_c + first * ldc, ldc,
+                           nullptr, kPiece);
       row += rows;
     }
   });
@@ -240,9 +253,9 @@ std::string blas_description() {
 }
 
 template void gemm(bool, bool, int64_t, int64_t, int64_t, float, const float*, int64_t,
-                   const float*, int64_t, float, float*, int64_t);
+                   const float*, int64_t, float, float*, int64_t, const float*);
 template void gemm(bool, bool, int64_t, int64_t, int64_t, double, const double*, int64_t,
-                   const double*, int64_t, double, double*, int64_t);
+                   const double*, int64_t, double, double*, int64_t, const double*);
 template void batched_gemm(int64_t, bool, bool, int64_t, int64_t, int64_t, float, const float*,
                            int64_t, int64_t, const float*, int64_t, int64_t, float, float*, int64_t,
                            int64_t);
@@ -250,8 +263,10 @@ template void batched_gemm(int64_t, bool, bool, int64_t, int64_t, int64_t, doubl
                            int64_t, int64_t, const double*, int64_t, int64_t, double, double*,
                            int64_t, int64_t);
 template void detail::gemm_part(bool, bool, int64_t, int64_t, int64_t, float, const float*, int64_t,
-                                const float*, int64_t, float, float*, int64_t, int64_t);
+                                const float*, int64_t, float, float*, int64_t, const float*,
+                                int64_t);
 template void detail::gemm_part(bool, bool, int64_t, int64_t, int64_t, double, const double*,
-                                int64_t, const double*, int64_t, double, double*, int64_t, int64_t);
+                                int64_t, const double*, int64_t, double, double*, int64_t,
+                                const double*, int64_t);
 
 }  // namespace gu

@@ -15,17 +15,29 @@ inline constexpr int tile_rows = 8;
 inline constexpr int tile_rows = 6;
 #endif
 
-// C (+)= A B for M rows and N registers of columns; A[i, p] lies at a[i * a_row + p * a_col].
+// What a product is added to: rows `stride` apart in memory, one row for all where that is 0 (a
+// bias), or nothing where there is no row.
+template <class T>
+struct Start {
+  const T* row = nullptr;
+  int64_t stride = 0;
+
+  Start at(int64_t i, int64_t j) const {
+    return row ? Start{row + i * stride + j, stride} : Start{};
+  }
+};
+
+// C = start + A B for M rows and N registers of columns; A[i, p] lies at a[i * a_row + p * a_col].
 template <int M, int N, class T>
 inline void tile(int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b, int64_t ldb, T* c,
-                 int64_t ldc, bool add) {
+                 int64_t ldc, Start<T> start) {
   // A: [M, k];  B: [k, N * lanes];  C: [M, N * lanes]
   Vec<T> sum[M][N];
 #pragma GCC unroll 8
   for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 2
     for (int j = 0; j < N; ++j) {
-      sum[i][j] = add ? load(c + i * ldc + j * lanes<T>) : Vec<T>(T(0));
+      sum[i][j] = start.row ? load(start.row + i * start.stride + j * lanes<T>) : Vec<T>(T(0));
     }
   }
   for (int64_t p = 0; p < k; ++p) {
@@ -49,18 +61,18 @@ inline void tile(int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b
 // The tile for the m <= M rows that are left.
 template <int M, int N, class T>
 inline void tile_of(int64_t m, int64_t k, const T* a, int64_t a_row, int64_t a_col, const T* b,
-                    int64_t ldb, T* c, int64_t ldc, bool add) {
+                    int64_t ldb, T* c, int64_t ldc, Start<T> start) {
   if constexpr (M > 1) {
-    if (m < M) return tile_of<M - 1, N>(m, k, a, a_row, a_col, b, ldb, c, ldc, add);
+    if (m < M) return tile_of<M - 1, N>(m, k, a, a_row, a_col, b, ldb, c, ldc, start);
   }
-  tile<M, N>(k, a, a_row, a_col, b, ldb, c, ldc, add);
+  tile<M, N>(k, a, a_row, a_col, b, ldb, c, ldc, start);
 }
 
-// C (+)= A B. n must be a multiple of the lanes: pad B and C with columns.
+// C = start + A B. n must be a multiple of the lanes: pad B, C and the start with columns.
 template <class T>
 void block_matmul(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, int64_t a_col,
-                  const T* b, int64_t ldb, T* c, int64_t ldc, bool add) {
-  // A: [m, k];  B: [k, n];  C: [m, n]
+                  const T* b, int64_t ldb, T* c, int64_t ldc, Start<T> start = {}) {
+  // A: [m, k];  B: [k, n];  C, start: [m, n]
   constexpr int64_t W = lanes<T>;
   for (int64_t j = 0; j < n; j += 2 * W) {
     const bool pair = j + 2 * W <= n;
@@ -69,9 +81,9 @@ void block_matmul(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, in
       const T* a_i = a + i * a_row;
       T* c_ij = c + i * ldc + j;
       if (pair) {
-        tile_of<tile_rows, 2>(rows, k, a_i, a_row, a_col, b + j, ldb, c_ij, ldc, add);
+        tile_of<tile_rows, 2>(rows, k, a_i, a_row, a_col, b + j, ldb, c_ij, ldc, start.at(i, j));
       } else {
-        tile_of<tile_rows, 1>(rows, k, a_i, a_row, a_col, b + j, ldb, c_ij, ldc, add);
+        tile_of<tile_rows, 1>(rows, k, a_i, a_row, a_col, b + j, ldb, c_ij, ldc, start.at(i, j));
       }
     }
   }
@@ -81,37 +93,44 @@ void block_matmul(int64_t m, int64_t n, int64_t k, const T* a, int64_t a_row, in
 template <class T>
 using Quad = xsimd::make_sized_batch_t<T, 16 / sizeof(T)>;
 
-// out = x^T by square tiles: log2 rounds of zipping rows that lie half a tile apart transpose one.
+// out = x^T of one square tile: log2 rounds of zipping rows that lie half a tile apart.
+template <class T>
+inline void transpose_tile(const T* x, int64_t ldx, T* out, int64_t ldo) {
+  // x, out: [W, W]
+  constexpr int64_t W = static_cast<int64_t>(Quad<T>::size);
+  Quad<T> v[W], mixed[W];
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < W; ++i) v[i] = Quad<T>::load_unaligned(x + i * ldx);
+#pragma GCC unroll 2
+  for (int64_t round = 1; round < W; round *= 2) {
+#pragma GCC unroll 2
+    for (int64_t i = 0; i < W / 2; ++i) {
+      mixed[2 * i] = xsimd::zip_lo(v[i], v[i + W / 2]);
+      mixed[2 * i + 1] = xsimd::zip_hi(v[i], v[i + W / 2]);
+    }
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < W; ++i) v[i] = mixed[i];
+  }
+#pragma GCC unroll 4
+  for (int64_t i = 0; i < W; ++i) v[i].store_unaligned(out + i * ldo);
+}
+
+// out = x^T, a cache line of columns at a time: each line of x and out is visited once.
 template <class T>
 void transpose_block(const T* x, int64_t ldx, int64_t rows, int64_t cols, T* out, int64_t ldo) {
   // x: [rows, cols];  out: [cols, rows]
-  constexpr int64_t W = static_cast<int64_t>(Quad<T>::size);
-  int64_t r = 0;
-  for (; r + W <= rows; r += W) {
-    int64_t c = 0;
-    for (; c + W <= cols; c += W) {
-      Quad<T> v[W], mixed[W];
-#pragma GCC unroll 4
-      for (int64_t i = 0; i < W; ++i) v[i] = Quad<T>::load_unaligned(x + (r + i) * ldx + c);
-#pragma GCC unroll 2
-      for (int64_t round = 1; round < W; round *= 2) {
-#pragma GCC unroll 2
-        for (int64_t i = 0; i < W / 2; ++i) {
-          mixed[2 * i] = xsimd::zip_lo(v[i], v[i + W / 2]);
-          mixed[2 * i + 1] = xsimd::zip_hi(v[i], v[i + W / 2]);
-        }
-#pragma GCC unroll 4
-        for (int64_t i = 0; i < W; ++i) v[i] = mixed[i];
-      }
-#pragma GCC unroll 4
-      for (int64_t i = 0; i < W; ++i) v[i].store_unaligned(out + (c + i) * ldo + r);
-    }
-    for (; c < cols; ++c) {
-      for (int64_t i = r; i < r + W; ++i) out[c * ldo + i] = x[i * ldx + c];
+  constexpr int64_t W = static_cast<int64_t>(Quad<T>::size), line = 64 / sizeof(T);
+  const int64_t whole_rows = rows / W * W, whole_cols = cols / W * W;
+  for (int64_t first = 0; first < whole_cols; first += line) {
+    const int64_t last = std::min(first + line, whole_cols);
+    for (int64_t r = 0; r < whole_rows; r += W) {
+      for (int64_t c = first; c < last; c += W)
+        transpose_tile(x + r * ldx + c, ldx, out + c * ldo + r, ldo);
     }
   }
-  for (; r < rows; ++r) {
-    for (int64_t c = 0; c < cols; ++c) out[c * ldo + r] = x[r * ldx + c];
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = r < whole_rows ? whole_cols : 0; c < cols; ++c)
+      out[c * ldo + r] = x[r * ldx + c];
   }
 }
 

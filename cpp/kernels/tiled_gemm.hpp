@@ -27,40 +27,80 @@ bool tiles_pay(bool transpose_a, int64_t m, int64_t n, int64_t k) {
          bytes <= (transpose_a ? near / 2 : near);
 }
 
-// C = op(A) op(B), or C += op(A) op(B) if `add`.
+// A matrix in memory that is fetched piece by piece while something else is computed.
+template <class T>
+struct Prefetch {
+  const T* data;
+  int64_t ld, rows, columns;
+
+  // Asks for piece i of n, a run of whole cache lines.
+  void piece(int64_t i, int64_t n) const {
+    constexpr int64_t line = 64 / sizeof(T);
+    const int64_t lines_a_row = ceil_div(columns, line), lines = rows * lines_a_row;
+    for (int64_t q = lines * i / n; q < lines * (i + 1) / n; ++q)
+      __builtin_prefetch(data + q / lines_a_row * ld + q % lines_a_row * line, 0, 2);
+  }
+};
+
+// panel = op(B), its rows filled up with zeros.
+template <class T>
+void pack_panel(bool transpose_b, const T* b, int64_t ldb, int64_t steps, int64_t columns,
+                T* panel) {
+  // op(B): [steps, columns];  panel: [steps, 2 * lanes]
+  constexpr int64_t W = lanes<T>, width = 2 * W;
+  if (columns < width) std::fill_n(panel, steps * width, T(0));
+  if (transpose_b) {
+    transpose_block(b, ldb, columns, steps, panel, width);
+  } else if (columns == width) {  // two registers a row: a call of memcpy would take longer
+    for (int64_t s = 0; s < steps; ++s) {
+      store(panel + s * width, load(b + s * ldb));
+      store(panel + s * width + W, load(b + s * ldb + W));
+    }
+  } else {
+    for (int64_t s = 0; s < steps; ++s) std::copy_n(b + s * ldb, columns, panel + s * width);
+  }
+}
+
+// C = start + op(A) op(B), where the start may be C itself.
 template <class T>
 void tiled_gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a,
-                int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc, bool add) {
-  // op(A): [m, k];  op(B): [k, n];  C: [m, n]
+                int64_t lda, const T* b, int64_t ldb, T* c, int64_t ldc, Start<T> start) {
+  // op(A): [m, k];  op(B): [k, n];  C, start: [m, n]
   const int64_t a_row = transpose_a ? 1 : lda, a_col = transpose_a ? lda : 1;
-  constexpr int64_t width = 2 * lanes<T>;
+  constexpr int64_t width = 2 * lanes<T>, some_rows = 4 * tile_rows;
+  const int64_t b_row = transpose_b ? 1 : ldb, b_col = transpose_b ? ldb : 1;
   const Scratch<T> panel(std::min(k, inner_block) * width);
   const Scratch<T> ragged(n % width == 0 ? 0 : m * width);
+  // The part of B that panel (p, j) is made of, as it lies in memory; beyond the last one nothing.
+  const auto part_of_b = [=](int64_t p, int64_t j) -> Prefetch<T> {
+    if (p >= k) return {b, ldb, 0, 0};
+    const int64_t steps = std::min(inner_block, k - p), columns = std::min(width, n - j);
+    return {b + p * b_row + j * b_col, ldb, transpose_b ? columns : steps,
+            transpose_b ? steps : columns};
+  };
   for (int64_t p = 0; p < k; p += inner_block) {
     const int64_t steps = std::min(inner_block, k - p);
-    const bool more = add || p > 0;
+    if (p > 0) start = {c, ldc};
     for (int64_t j = 0; j < n; j += width) {
       const int64_t columns = std::min(width, n - j), padded = round_up(columns, lanes<T>);
-      if (columns < width) std::fill_n(panel.data(), steps * width, T(0));
-      if (transpose_b) {
-        transpose_block(b + j * ldb + p, ldb, columns, steps, panel.data(), width);
-      } else {
-        for (int64_t s = 0; s < steps; ++s)
-          std::copy_n(b + (p + s) * ldb + j, columns, panel.data() + s * width);
+      pack_panel(transpose_b, b + p * b_row + j * b_col, ldb, steps, columns, panel.data());
+      const Prefetch<T> next =
+          j + width < n ? part_of_b(p, j + width) : part_of_b(p + inner_block, 0);
+      const bool whole = columns == padded;
+      // A tile writes whole registers: ragged last columns go through memory of their own.
+      T* const out = whole ? c + j : ragged.data();
+      const int64_t ld_out = whole ? ldc : width;
+      for (int64_t i = 0; i < m; i += some_rows) {
+        next.piece(i / some_rows, ceil_div(m, some_rows));
+        block_matmul(std::min(some_rows, m - i), padded, steps, a + i * a_row + p * a_col, a_row,
+                     a_col, panel.data(), width, out + i * ld_out, ld_out,
+                     whole ? start.at(i, j) : Start<T>{});
       }
-      if (columns == padded) {
-        block_matmul(m, padded, steps, a + p * a_col, a_row, a_col, panel.data(), width, c + j, ldc,
-                     more);
-        continue;
-      }
-      // A tile writes whole registers: the last columns go through memory of their own.
-      T* const last = ragged.data();
-      block_matmul(m, padded, steps, a + p * a_col, a_row, a_col, panel.data(), width, last, width,
-                   false);
+      if (whole) continue;
       for (int64_t i = 0; i < m; ++i) {
         T* const row = c + i * ldc + j;
-        for (int64_t x = 0; x < columns; ++x)
-          row[x] = more ? row[x] + last[i * width + x] : last[i * width + x];
+        const T *const product = out + i * width, *const before = start.at(i, j).row;
+        for (int64_t x = 0; x < columns; ++x) row[x] = before ? before[x] + product[x] : product[x];
       }
     }
   }

@@ -1,7 +1,8 @@
 // linear: a layer of a network, its activation included.
 //   y = act(z),  z = x W^T + b
 //
-// Bias and activation are one pass over the product, by the same threads that made its rows.
+// The bias is what the product's sums start from; the activation is one pass over it, by the same
+// threads that made its rows.
 
 #include "kernels/simd.hpp"  // first: it silences gcc's warnings about its own AVX-512 header
 
@@ -74,24 +75,6 @@ void activate_backward(Activation f, const T* kept, const T* dy, T* dz, int64_t 
   }
 }
 
-// z += bias on every row, then y = f(z), a few rows at a time while they are in the cache.
-template <class T>
-void add_bias_activate(Activation f, T* z, const T* bias, T* y, int64_t R, int64_t C) {
-  // z, y: [R, C];  bias: [C], or null
-  if (bias == nullptr && f == Activation::none) return;
-  const int64_t some = kernels::row_grain(C);
-  parallel_for(R, some, [=](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; r += some) {
-      const int64_t rows = std::min(some, end - r);
-      if (bias != nullptr)
-        for (T* row = z + r * C; row != z + (r + rows) * C; row += C)
-          kernels::map(
-              C, row, [](kernels::Vec<T> a, kernels::Vec<T> b) { return a + b; }, row, bias);
-      activate(f, z + r * C, y + r * C, rows * C);
-    }
-  });
-}
-
 }  // namespace
 
 static Tensor linear(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias,
@@ -130,8 +113,8 @@ static Tensor linear(const Tensor& x, const Tensor& weight, const std::optional<
   with_float(dtype, "linear", [&](auto zero) {
     using T = decltype(zero);
     gemm<T>(false, !transpose_weight, R, out, in, T(1), a.data<T>(), ld_x, w.data<T>(), ld_w, T(0),
-            z.data<T>(), ld_y);
-    add_bias_activate<T>(f, z.data<T>(), b.defined() ? b.data<T>() : nullptr, y.data<T>(), R, out);
+            z.data<T>(), ld_y, b.defined() ? b.data<T>() : nullptr);
+    activate<T>(f, z.data<T>(), y.data<T>(), z.size());
   });
 
   const Saved kept = f == Activation::none ? Saved() : Saved(keeps_input(f) ? z : y);

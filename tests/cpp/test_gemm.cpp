@@ -32,6 +32,7 @@ struct Case {
   int64_t m, n, k, batch = 1, pad = 0;
   T alpha = 1, beta = 0;
   bool share_b = false;  // one B for the whole batch
+  bool biased = false;   // the row that bias() gives is added to each row of C
 
   int64_t lda() const { return std::max<int64_t>((ta ? m : k) + pad, 1); }
   int64_t ldb() const { return std::max<int64_t>((tb ? k : n) + pad, 1); }
@@ -40,11 +41,14 @@ struct Case {
   int64_t stride_b() const { return share_b ? 0 : ldb() * (tb ? n : k) + pad; }
   int64_t stride_c() const { return ldc() * m + pad; }
 
+  std::vector<T> bias() const { return random_values<T>(n, 4); }
+
   // Compares every element, and that what lies between the rows of C stays as it was.
   template <class Product>
   bool holds(Product run) const {
     const auto a = random_values<T>(batch * stride_a(), 1);
     const auto b = random_values<T>(batch * stride_b() + ldb() * (tb ? n : k), 2);
+    const auto added = bias();
     auto before = random_values<T>(batch * stride_c(), 3);
     if (beta == T(0)) {  // must not be read
       for (T& x : before) x = std::numeric_limits<T>::quiet_NaN();
@@ -66,10 +70,12 @@ struct Case {
           }
           const auto at = static_cast<size_t>(s * stride_c() + i * ldc() + j);
           const double old = beta == T(0) ? 0 : beta * static_cast<double>(before[at]);
-          // The rounding error bound of a sum of k + 2 terms in any order.
-          const double bound = static_cast<double>(k + 2) * std::numeric_limits<T>::epsilon() *
-                               (std::abs(alpha) * size + std::abs(old));
-          if (!(std::abs(c[at] - (alpha * sum + old)) <= bound)) return false;
+          const double more = biased ? static_cast<double>(added[static_cast<size_t>(j)]) : 0;
+          // The rounding error bound of a sum of k + 2 terms, and one more, in any order.
+          const double bound = static_cast<double>(k + 2 + biased) *
+                               std::numeric_limits<T>::epsilon() *
+                               (std::abs(alpha) * size + std::abs(old) + std::abs(more));
+          if (!(std::abs(c[at] - (alpha * sum + old + more)) <= bound)) return false;
           written[at] = 1;
         }
       }
@@ -84,7 +90,9 @@ struct Case {
 
 template <class T>
 void run_gemm(const Case<T>& x, const T* a, const T* b, T* c) {
-  gu::gemm(x.ta, x.tb, x.m, x.n, x.k, x.alpha, a, x.lda(), b, x.ldb(), x.beta, c, x.ldc());
+  const auto bias = x.bias();
+  gu::gemm(x.ta, x.tb, x.m, x.n, x.k, x.alpha, a, x.lda(), b, x.ldb(), x.beta, c, x.ldc(),
+           x.biased ? bias.data() : nullptr);
 }
 
 template <class T>
@@ -101,7 +109,8 @@ void check_case(const Case<T>& x, bool good) {
                   (x.tb ? "T " : "N ") + std::to_string(x.m) + "x" + std::to_string(x.n) + "x" +
                   std::to_string(x.k) + " batch " + std::to_string(x.batch) + " pad " +
                   std::to_string(x.pad) + " alpha " + std::to_string(x.alpha) + " beta " +
-                  std::to_string(x.beta) + " threads " + std::to_string(gu::num_threads()));
+                  std::to_string(x.beta) + (x.biased ? " biased" : "") + " threads " +
+                  std::to_string(gu::num_threads()));
 }
 
 // Calls f with both float types, all four layouts, and 1 to 3 threads.
@@ -131,8 +140,10 @@ TEST(equals_the_triple_loop) {
       for (int64_t pad : {0, 3}) {
         for (const auto& [alpha, beta] :
              {std::pair<T, T>{1, 0}, {T(-0.5), T(2)}, {T(0), T(0)}, {T(2), T(1)}}) {
-          const Case<T> x{ta, tb, m, n, k, 1, pad, alpha, beta};
-          check_case(x, x.holds(run_gemm<T>));
+          for (bool biased : {false, true}) {
+            const Case<T> x{ta, tb, m, n, k, 1, pad, alpha, beta, false, biased};
+            check_case(x, x.holds(run_gemm<T>));
+          }
         }
       }
     }
@@ -150,11 +161,16 @@ TEST(tiles_equal_the_triple_loop) {
                                   {70, 65, gu::kernels::inner_block + 1},
                                   {5, 100, 2 * gu::kernels::inner_block + 7}}) {
       for (int64_t pad : {0, 3}) {
-        for (const T beta : {T(0), T(1)}) {
-          const Case<T> x{ta, tb, m, n, k, 1, pad, T(1), beta};
+        for (const auto& [beta, biased] : {std::pair<T, bool>{0, false}, {1, false}, {0, true}}) {
+          const Case<T> x{ta, tb, m, n, k, 1, pad, T(1), beta, false, biased};
           check_case(x, x.holds([](const auto& s, const T* a, const T* b, T* c) {
+            using gu::kernels::Start;
+            const auto bias = s.bias();
+            const Start<T> start = s.biased         ? Start<T>{bias.data()}
+                                   : s.beta == T(1) ? Start<T>{c, s.ldc()}
+                                                    : Start<T>{};
             gu::kernels::tiled_gemm(s.ta, s.tb, s.m, s.n, s.k, a, s.lda(), b, s.ldb(), c, s.ldc(),
-                                    s.beta == T(1));
+                                    start);
           }));
         }
       }
@@ -193,8 +209,8 @@ TEST(pieces_for_blas_integers_join) {
                                   {10, 30, 20}}) {
       const Case<T> x{ta, tb, m, n, k, 1, 1, T(2), T(-1)};
       check_case(x, x.holds([](const auto& s, const T* a, const T* b, T* c) {
-        gu::detail::gemm_part(s.ta, s.tb, s.m, s.n, s.k, s.alpha, a, s.lda(), b, s.ldb(), s.beta, c,
-                              s.ldc(), 10);
+        gu::detail::gemm_part<T>(s.ta, s.tb, s.m, s.n, s.k, s.alpha, a, s.lda(), b, s.ldb(), s.beta,
+                                 c, s.ldc(), nullptr, 10);
       }));
     }
   });

@@ -218,18 +218,18 @@ void attention(const Attention<T>& shape, HeadRows<const T> q, HeadRows<const T>
         block.times_key_rows(queries.data(), k, kv, scores.data());
       }
       T row_sum[query_block];
+      T* const row_lse = lse + (b * H + h) * Tq + first;  // at first the rows' maxima
       for (int64_t r = 0; r < block.rows; ++r) {
         T* const score = scores.data() + r * ld_keys;
         const int64_t n = block.visible(r);
         block.add_bias(score, r);
         const T max = max_score(score, n);
+        row_lse[r] = max;
         if (max == -infinity<T>) {
           std::fill(score, score + n, T(0));
           row_sum[r] = T(1);
-          lse[(b * H + h) * Tq + first + r] = max;
         } else {
           row_sum[r] = exp_row(score, n, max);
-          lse[(b * H + h) * Tq + first + r] = max + std::log(row_sum[r]);
         }
         if (dropout) {
           block.dropout_factors(r, kept.data(), factors.data());
@@ -238,6 +238,8 @@ void attention(const Attention<T>& shape, HeadRows<const T> q, HeadRows<const T>
         }
         block.clear_beyond(scores.data(), r);
       }
+      const auto plus_log = [](Vec<T> m, Vec<T> total) { return m + xsimd::log(total); };
+      map(block.rows, row_lse, plus_log, row_lse, row_sum);
       if (pack_values) {
         block.weigh_rows(scores.data(), values.data(), ld_v, Dv, sums.data());
       } else {

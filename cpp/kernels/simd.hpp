@@ -99,9 +99,24 @@ inline Vec<T> keep(Vec<T> v, int64_t n, T fill = T(0)) {
   return xsimd::select(load(index) < Vec<T>(static_cast<T>(n)), v, Vec<T>(fill));
 }
 
-// Folds the lanes of one register in a tree: halves onto halves.
+// Folds the lanes of one register in a tree: halves onto halves. With AVX-512 they stay in
+// registers: numbers taken back from memory cost a softmax over short rows more than its maximum.
 template <class T, class Op>
 inline T fold(Vec<T> v, Op op) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<T, float>) {
+    v = op(v, Vec<T>(_mm512_shuffle_f32x4(v, v, 0x4E)));
+    v = op(v, Vec<T>(_mm512_shuffle_f32x4(v, v, 0xB1)));
+    v = op(v, Vec<T>(_mm512_permute_ps(v, 0x4E)));
+    v = op(v, Vec<T>(_mm512_permute_ps(v, 0xB1)));
+    return _mm512_cvtss_f32(v);
+  } else if constexpr (std::is_same_v<T, double>) {
+    v = op(v, Vec<T>(_mm512_shuffle_f64x2(v, v, 0x4E)));
+    v = op(v, Vec<T>(_mm512_shuffle_f64x2(v, v, 0xB1)));
+    v = op(v, Vec<T>(_mm512_permute_pd(v, 0x55)));
+    return _mm512_cvtsd_f64(v);
+  }
+#endif
   alignas(64) T buffer[lanes<T>];
   store(buffer, v);
   for (int64_t half = lanes<T> / 2; half > 0; half /= 2) {

@@ -11,6 +11,7 @@ import pytest
 import groundup as gu
 from groundup import nn
 from groundup.lm import GPT, GPTConfig
+from groundup.lm.gpt import tensors_on_disk
 
 torch = pytest.importorskip("torch", reason="the peer suite needs torch")
 transformers = pytest.importorskip("transformers", reason="the peer suite needs the transformers package")
@@ -83,11 +84,10 @@ def test_loss_gradients_and_greedy_tokens_agree(tmp_path: Path) -> None:
     loss.backward()
     expected.backward()
     grads = {name: p.grad for name, p in theirs.named_parameters()}
-    names = ours._names_on_disk()
+    on_disk = tensors_on_disk(ours.config)
     for name, p in ours.named_parameters():
-        theirs_name, transposed = names[name]
-        grad = grads[theirs_name]
-        close(p.grad, grad.T if transposed else grad, 1e-5)
+        grad = grads[on_disk[name].name]
+        close(p.grad, grad.T if on_disk[name].transposed else grad, 1e-5)
     tokens = ours.generate(IDS[:, :4], 12, temperature=0)
     with torch.no_grad():
         generated = theirs.generate(

@@ -11,7 +11,7 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -328,27 +328,6 @@ class GPT(nn.Module):
 
     # ------------------------------------------------------------------------------------------------- files
 
-    def _names_on_disk(self) -> dict[str, tuple[str, bool]]:
-        """Our parameter name -> its name in a Hugging Face file, and whether it lies there transposed."""
-        parts = {
-            "attn.qkv": "attn.c_attn", "attn.proj": "attn.c_proj", "mlp.fc": "mlp.c_fc", "mlp.proj": "mlp.c_proj",
-        }  # fmt: skip
-        names = {}
-        for name in self.state_dict():
-            if name == "lm_head.weight":
-                if not self.config.tie_word_embeddings:
-                    names[name] = (name, False)
-                continue
-            theirs, transposed = name, False
-            for ours, hf in parts.items():
-                if f".{ours}." in name:
-                    theirs = name.replace(ours, hf)
-                    transposed = name.endswith("weight")  # GPT-2's Conv1D keeps [in, out]
-            if ".mlp.gate." in name:
-                transposed = name.endswith("weight")
-            names[name] = ("transformer." + theirs, transposed)
-        return names
-
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write ``config.json`` and ``model.safetensors``; an existing folder of this name is replaced, whole.
 
@@ -362,9 +341,9 @@ class GPT(nn.Module):
         """The files of `save_pretrained`, into a folder that exists."""
         state = self.state_dict()
         arrays = {}
-        for ours, (theirs, transposed) in self._names_on_disk().items():
+        for ours, tensor in tensors_on_disk(self.config).items():
             array = np.asarray(state[ours])
-            arrays[theirs] = np.ascontiguousarray(array.T) if transposed else array
+            arrays[tensor.name] = np.ascontiguousarray(array.T) if tensor.transposed else array
         safetensors.save_file(arrays, folder / "model.safetensors", {"format": "pt"})
         write_json(folder / "config.json", self.config.to_dict())
 
@@ -384,41 +363,55 @@ class GPT(nn.Module):
         arrays = safetensors.load_file(weights)
         _check_tensors(config, arrays, str(weights))
         model = cls(config)
-        names = model._names_on_disk()
-        state = {ours: arrays[theirs].T if t else arrays[theirs] for ours, (theirs, t) in names.items()}
+        state = {
+            ours: arrays[tensor.name].T if tensor.transposed else arrays[tensor.name]
+            for ours, tensor in tensors_on_disk(config).items()
+        }
         if config.tie_word_embeddings:
             state["lm_head.weight"] = state["wte.weight"]
         model.load_state_dict({name: _as_float(array) for name, array in state.items()})
         return model
 
 
-def _shapes_on_disk(config: GPTConfig) -> dict[str, tuple[int, ...]]:
+class TensorOnDisk(NamedTuple):
+    """A parameter as it lies in ``model.safetensors``."""
+
+    name: str
+    shape: tuple[int, ...]
+    transposed: bool = False  # GPT-2's Conv1D keeps the weight of a linear layer as [in, out]
+
+
+def tensors_on_disk(config: GPTConfig) -> dict[str, TensorOnDisk]:
+    """Our parameter names -> what the file holds: Hugging Face's names and layout, for any configuration."""
     C, D = config.n_embd, config.head_size
     gated = config.activation_function == "swiglu"
     hidden = nn.MLP.inner_size(C, config.n_inner, gated)
     qkv = (config.n_head + 2 * (config.n_kv_head or config.n_head)) * D
-    shapes: dict[str, tuple[int, ...]] = {"transformer.wte.weight": (config.vocab_size, C)}
-    if config.position == "learned":
-        shapes["transformer.wpe.weight"] = (config.n_positions, C)
-    layers = {
-        "attn.c_attn": (C, qkv),
-        "attn.c_proj": (C, C),
-        "mlp.c_fc": (C, hidden),
-        "mlp.c_proj": (hidden, C),
-    }
+    # Linear layers of a block: ours, theirs, inputs, outputs.
+    linear = [
+        ("attn.qkv", "attn.c_attn", C, qkv),
+        ("attn.proj", "attn.c_proj", C, C),
+        ("mlp.fc", "mlp.c_fc", C, hidden),
+        ("mlp.proj", "mlp.c_proj", hidden, C),
+    ]
     if gated:
-        layers["mlp.gate"] = (C, hidden)
-    for i in range(config.n_layer):
-        prefix = f"transformer.h.{i}."
-        for norm in ("ln_1", "ln_2"):
-            shapes[f"{prefix}{norm}.weight"] = shapes[f"{prefix}{norm}.bias"] = (C,)
-        for layer, (n_in, n_out) in layers.items():
-            shapes[f"{prefix}{layer}.weight"] = (n_in, n_out)
-            shapes[f"{prefix}{layer}.bias"] = (n_out,)
-    shapes["transformer.ln_f.weight"] = shapes["transformer.ln_f.bias"] = (C,)
+        linear.append(("mlp.gate", "mlp.gate", C, hidden))
+
+    tensors = {"wte.weight": TensorOnDisk("transformer.wte.weight", (config.vocab_size, C))}
+    if config.position == "learned":
+        tensors["wpe.weight"] = TensorOnDisk("transformer.wpe.weight", (config.n_positions, C))
+    blocks = [f"h.{i}." for i in range(config.n_layer)]
+    for block in blocks:
+        for ours, theirs, n_in, n_out in linear:
+            name = f"transformer.{block}{theirs}"
+            tensors[f"{block}{ours}.weight"] = TensorOnDisk(f"{name}.weight", (n_in, n_out), transposed=True)
+            tensors[f"{block}{ours}.bias"] = TensorOnDisk(f"{name}.bias", (n_out,))
+    for norm in [f"{block}{ln}" for block in blocks for ln in ("ln_1", "ln_2")] + ["ln_f"]:
+        for part in ("weight", "bias"):
+            tensors[f"{norm}.{part}"] = TensorOnDisk(f"transformer.{norm}.{part}", (C,))
     if not config.tie_word_embeddings:
-        shapes["lm_head.weight"] = (config.vocab_size, C)
-    return shapes
+        tensors["lm_head.weight"] = TensorOnDisk("lm_head.weight", (config.vocab_size, C))
+    return tensors
 
 
 def _check_tensors(config: GPTConfig, arrays: dict[str, Any], where: str) -> None:
@@ -431,7 +424,7 @@ def _check_tensors(config: GPTConfig, arrays: dict[str, Any], where: str) -> Non
         raise ValueError(
             f"[GPT] {where}: must hold n_layer {config.n_layer} layers, but got {len(arrays)} tensors"
         )
-    expected = _shapes_on_disk(config)
+    expected = {tensor.name: tensor.shape for tensor in tensors_on_disk(config).values()}
     # Older files leave the prefix out, and keep the causal mask as a buffer.
     if arrays and not any(name.startswith("transformer.") for name in arrays):
         for name in list(arrays):

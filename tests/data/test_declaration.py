@@ -17,12 +17,12 @@ SCRIPTS = {
 }
 
 
-def test_languages_in_order():
+def test_languages_in_order() -> None:
     assert list(declaration()) == list(SCRIPTS)
 
 
 @pytest.mark.parametrize("language", SCRIPTS)
-def test_text_is_composed_and_of_one_script(language):
+def test_text_is_composed_and_of_one_script(language: str) -> None:
     text = declaration()[language]
     assert unicodedata.is_normalized("NFC", text)
     letters = [char for char in text if char.isalpha()]
@@ -30,6 +30,6 @@ def test_text_is_composed_and_of_one_script(language):
     assert text[-1] in ".।。" and "  " not in text and text == text.strip()
 
 
-def test_a_change_of_the_result_changes_no_other():
+def test_a_change_of_the_result_changes_no_other() -> None:
     declaration().clear()
     assert len(declaration()) == 7

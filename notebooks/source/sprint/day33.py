@@ -286,6 +286,28 @@ for text in trials:
     assert tokenizer.decode(tokenizer.encode(text)) == text
 print(f"{len(trials)} texts: the same ids from Python and C++, and every text came back")
 
+# %% [markdown]
+# One thing differs from the paper that brought BPE to language (Sennrich and others, 2016): it merged
+# *characters*, we merge bytes, as GPT-2 does. On an English text the merges are the same. What happens
+# elsewhere? A vocabulary of characters holds those that it has seen; any other becomes "unknown".
+
+# %%
+alphabet = sorted(set(seen))
+unknown = {}
+for language, text in declaration.items():
+    by_character = [alphabet.index(char) if char in alphabet else None for char in text]
+    unknown[language] = by_character.count(None) / len(text)
+    by_byte = len(text.encode())
+    print(
+        f"{language:8} {len(text):3} characters, {unknown[language]:4.0%} unknown; {by_byte:3} bytes, none unknown"
+    )
+assert unknown["English"] == 0 < unknown["German"] < 0.1 and unknown["Hindi"] > 0.8
+assert seen.isascii()  # a character is a byte there: both learn the same merges
+
+# %% [markdown]
+# **Characters would lose all of Hindi but its spaces; bytes only make it long.** No text is unknown to
+# bytes.
+
 # %% [markdown] tags=["measure"]
 # ## How much faster is it?
 #
@@ -627,8 +649,8 @@ assert forgot.normalize("r\u00e9sum\u00e9") != "resume"  # the check that catche
 # ## Is an id a number?
 #
 # The *token vocabulary* says which bytes an id stands for. The *embedding* $E$ says which vector, one row
-# of $H$ numbers for each of the $V$ ids; here $V = 4096$, $H = 64$. On paper the row of token $i$ is a
-# product with a vector $o_i$ of length $V$ that is 1 at place $i$ and 0 elsewhere:
+# of $H$ numbers for each of the $V$ ids; here $V = 4096$, $H = 64$. On paper the row $e_i$ of token $i$ is
+# a product with a vector $o_i$ of length $V$ that is 1 at place $i$ and 0 elsewhere:
 #
 # $$e_i = o_i^\top E$$
 

@@ -4,8 +4,8 @@
 // by our own tiles where those are faster (tiled_gemm.hpp). (BLAS's own threads lose up to half of
 // the speed on the small matrices of a small model.) The split is that of parallel_for, so a row
 // stays with the thread that other row-wise kernels give it to. Where C has too few rows for that,
-// as when a model decodes one token, or A is transposed and C no narrower than high, its columns are
-// split.
+// as when a model decodes one token, or A is transposed and C no narrower than high, its columns
+// are split.
 //
 // Equal calls give bit-equal results for equal num_threads(). Between thread counts the last bits
 // may differ: BLAS chooses its kernel by the size of a part.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import json
 import pickle
+import signal
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -199,6 +202,28 @@ print(peak_mb() - before - 4 * n / 2**20)
 def test_a_long_piece_takes_no_memory_but_its_ids() -> None:
     run = subprocess.run([sys.executable, "-c", _LONG_PIECE], capture_output=True, text=True, check=True)
     assert float(run.stdout) < 8 + 50  # of 8 MB; in one window it would be 28 bytes a byte
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no timers for signals")
+def test_construction_over_long_tokens_can_be_interrupted() -> None:
+    def seconds(tokens: int) -> float:
+        vocab = [bytes([b]) for b in range(256)] + [b"aa"] + [b"a" * (1_000_000 + i) for i in range(tokens)]
+        start = time.perf_counter()
+        with contextlib.suppress(InterruptedError):
+            BPETokenizer(vocab, [(97, 97)], pattern="none")
+        return time.perf_counter() - start
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedError
+
+    a_few = seconds(6)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, a_few / 20)
+        assert seconds(24) < 2 * a_few  # to its end it would take four times as long
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @settings(max_examples=30)

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "text/hash_bits.hpp"
 #include "text/vocabulary.hpp"
 
 namespace gu::text {
@@ -19,7 +20,7 @@ struct Merged {
 };
 
 // Pairs of ids to what they become: open addressing, at most half full. Most pairs that are asked
-// for are not there, which a set of bits small enough for the nearest caches mostly knows.
+// for are not there.
 class PairTable {
  public:
   explicit PairTable(std::size_t pairs = 0);
@@ -27,8 +28,7 @@ class PairTable {
   bool insert(uint32_t left, uint32_t right, Merged merged);
   Merged find(uint32_t left, uint32_t right) const {
     const uint64_t h = hash(left, right);
-    if (!(bits_[h >> bits_shift_] >> (h >> (bits_shift_ - 6) & 63) & 1))
-      return {kNoToken, kNoToken};
+    if (!bits_.may_hold(h)) return {kNoToken, kNoToken};
     for (std::size_t slot = h >> shift_;; slot = (slot + 1) & mask_) {
       const Slot& s = slots_[slot];
       if (s.left == left && s.right == right) return s.merged;
@@ -47,8 +47,7 @@ class PairTable {
   std::vector<Slot> slots_;
   std::size_t mask_;
   int shift_;
-  std::vector<uint64_t> bits_;  // one for the hash of each pair, 8 or more times as many as pairs
-  int bits_shift_;
+  HashBits bits_;
 };
 
 }  // namespace gu::text

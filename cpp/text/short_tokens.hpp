@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include "text/hash_bits.hpp"
 #include "text/vocabulary.hpp"
 
 namespace gu::text {
@@ -52,7 +53,9 @@ class ShortTokens {
   explicit ShortTokens(std::size_t tokens = 0);
   void insert(Key key, uint32_t id);
   uint32_t find(Key key) const {
-    for (std::size_t slot = key.hash() >> shift_;; slot = (slot + 1) & mask_) {
+    const uint64_t h = key.hash();
+    if (!bits_.may_hold(h)) return kNoToken;
+    for (std::size_t slot = h >> shift_;; slot = (slot + 1) & mask_) {
       const Slot& s = slots_[slot];
       if (s.key == key) return s.id;
       if (s.id == kNoToken) return kNoToken;
@@ -67,6 +70,7 @@ class ShortTokens {
   std::vector<Slot> slots_;
   std::size_t mask_;
   int shift_;
+  HashBits bits_;
 };
 
 }  // namespace gu::text

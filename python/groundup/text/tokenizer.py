@@ -163,8 +163,11 @@ class Tokenizer(ABC):
     ) -> int:
         """Write the ids of a file to ``out``, for `gu.data.TokenStream`; returns how many.
 
-        Only a few megabytes are in memory at a time, for a file of any size that has a white space
-        now and then. Ids are uint16 where the vocabulary allows, else uint32.
+        Only a few megabytes are in memory at a time, for a file of any size that has a white space now and then,
+        if the tokenizer knows where a text may be cut. It does not, and holds the whole file, where it is
+        SentencePiece's byte-pair encoding, whose normalizer marks where the text begins; where its pattern is none
+        or the user's own; and where it has a normalizer other than BERT's, which may look across any place. Ids are
+        uint16 where the vocabulary allows, else uint32.
 
         Args:
             path: the text, UTF-8 or any bytes.

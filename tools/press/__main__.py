@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.press import compare, notebook
+from tools.press import compare, index, notebook, rules
 from tools.press.execute import execute
 from tools.press.page import Page, PageError, choose, read
 
@@ -41,6 +41,14 @@ def check(page: Page) -> list[str]:
         return [f"{page.where(1)}: the notebook was not made from this source; run: make pages"]
     wrong = list(compare.cells_differ(page, committed))
     return wrong or list(compare.outputs_differ(page, committed, execute(page)))
+
+
+def lint(page: Page) -> list[str]:
+    """What the rules find in a page and its notebook."""
+    made = notebook.load(page.notebook)
+    if made is not None and any(compare.cells_differ(page, made)):
+        made = None  # outputs of another source tell nothing
+    return rules.lint(rules.Subject.load(page, made))
 
 
 def run(pages: list[Page], work: Callable[[Page], list[str]], workers: int) -> int:
@@ -74,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
         "pages", nargs="*", metavar="PAGE", help="day33, sprint/day33 or a path; all if none is given"
     )
     top.add_argument("--all", action="store_true", help="press pages whose source did not change, too")
+    top.add_argument("--lint", action="store_true", help="check the rules of pages, on what is there")
     top.add_argument(
         "--check", action="store_true", help="write nothing; fail where a notebook is not current"
     )
@@ -86,18 +95,29 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    args = parser().parse_args(argv)
     try:
-        pages = [read(args.root, name) for name in choose(args.root, args.pages)]
+        return command(parser().parse_args(argv))
     except PageError as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def command(args: argparse.Namespace) -> int:
+    """Do what was asked for."""
+    pages = [read(args.root, name) for name in choose(args.root, args.pages)]
+    if args.lint:
+        return int(run(pages, lint, args.workers) > 0)
     if args.check:
-        return int(run(pages, check, args.workers) > 0)
-    stale = [page for page in pages if args.all or args.pages or not notebook.is_current(page)]
-    if not stale:
+        stale = index.stale(args.root)
+        print("".join(f"{line}\n" for line in stale), end="", file=sys.stderr)
+        return int(run(pages, check, args.workers) + len(stale) > 0)
+    changed = [page for page in pages if args.all or args.pages or not notebook.is_current(page)]
+    if not changed:
         print(f"all {len(pages)} pages are current")
-    return int(run(stale, press, args.workers) > 0)
+    complaints = run(changed, press, args.workers)
+    for path in index.write(args.root):
+        print(f"{path.relative_to(args.root)} written")
+    return int(complaints > 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command line: ``groundup demo | train | generate | tokenize | check | bench | config | notebooks``.
+"""The command line: ``groundup demo | train | generate | tokenize | check | bench | config | notebooks | learn``.
 
 Errors of the user's making are one line on standard error and exit code 1; wrong usage is 2; Ctrl-C is 130.
 """
@@ -21,6 +21,7 @@ COMMANDS = {
     "bench": "measure every op against the NumPy that explains it",
     "config": "show what this installation runs on",
     "notebooks": "copy the pages of this version into a folder",
+    "learn": "open the pages in JupyterLab",
 }
 
 

@@ -24,20 +24,39 @@ def pages() -> Path | None:
     return None
 
 
+def in_checkout(folder: Path) -> bool:
+    """Do these pages stand in a checkout, with their sources?"""
+    return (folder / "source").is_dir()
+
+
+def files(source: Path) -> list[Path]:
+    """Every page and what it needs, relative to ``source``: not the sources, and nothing that is hidden."""
+    found = [p.relative_to(source) for p in sorted(source.rglob("*")) if p.is_file()]
+    return [p for p in found if p.parts[0] != "source" and not any(part.startswith(".") for part in p.parts)]
+
+
+def copy(source: Path, target: Path, overwrite: bool = False) -> int:
+    """Copy the pages into ``target``, those that are there only if ``overwrite``; how many were copied."""
+    count = 0
+    for file in files(source):
+        to = target / file
+        if overwrite or not to.exists():
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / file, to)
+            count += 1
+    return count
+
+
 def run(args: argparse.Namespace) -> int:
     """Copy every page and what it needs."""
     source = pages()
     if source is None:
         raise FileNotFoundError("[notebooks] this version of groundup carries no pages yet")
-    files = [p for p in sorted(source.rglob("*")) if p.is_file()]
-    targets = [args.folder / p.relative_to(source) for p in files]
-    taken = [t for t in targets if t.exists()]
+    taken = [args.folder / p for p in files(source) if (args.folder / p).exists()]
     if taken and not args.overwrite:
         raise FileExistsError(
             f"[notebooks] {taken[0]} exists; pass --overwrite to replace {len(taken)} files"
         )
-    for file, target in zip(files, targets, strict=True):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
-    print(f"copied {len(files)} files to {args.folder}; open them with: jupyter lab {args.folder}")
+    count = copy(source, args.folder, args.overwrite)
+    print(f"copied {count} files to {args.folder}; open them with: jupyter lab {args.folder}")
     return 0

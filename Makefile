@@ -6,10 +6,11 @@
 #   make test-peers   the tests against PyTorch, transformers, tokenizers, SciPy, scikit-learn …
 #   make test-levels  the test suite at the micro-architecture levels below this machine's own
 #   make sanitize     the test suite under AddressSanitizer and UndefinedBehaviorSanitizer
-#   make lint         ruff, clang-format and the rules of pages    (make format: mend what can be)
+#   make lint         ruff and clang-format, checking only        (make format: mend what they find)
 #   make types        mypy --strict
 #   make stubs        generate the type stubs of the compiled core   (make check-stubs: are they current?)
 #   make pages        execute the pages whose source changed   (one: make pages ARGS=day33; all: ARGS=--all)
+#   make lint-pages   the rules of pages that a program can check
 #   make check-pages  execute every page and compare with what is committed
 #   make notebooks    open the pages in JupyterLab
 #   make bench        ops against their NumPy reference   (make bench-peers: whole jobs against torch, and README's table)
@@ -36,7 +37,7 @@ CXX_FILES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'tests/*.cpp' 'tests/*.
 
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-cpp test-peers test-levels sanitize lint format types stubs check-stubs pages check-pages notebooks bench bench-peers build clean
+.PHONY: help demo test test-cpp test-peers test-levels sanitize lint format types stubs check-stubs pages lint-pages check-pages notebooks bench bench-peers build clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -60,7 +61,6 @@ test-peers: $(VENV)/.peers
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m tools.press --lint
 	files="$(CXX_FILES)"; [[ -z $$files ]] || $(BIN)/clang-format --dry-run --Werror $$files
 
 format: $(VENV)/.dev
@@ -79,6 +79,9 @@ check-stubs: $(VENV)/.dev
 
 pages: $(VENV)/.dev
 	$(BIN)/python -m tools.press $(ARGS)
+
+lint-pages: $(VENV)/.dev
+	$(BIN)/python -m tools.press --lint $(ARGS)
 
 check-pages: $(VENV)/.dev
 	$(BIN)/python -m tools.press --check $(ARGS)

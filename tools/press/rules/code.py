@@ -30,7 +30,7 @@ def names(subject: Subject) -> Iterator[Finding]:
 
 @rule("9 letters")
 def letters(subject: Subject) -> Iterator[Finding]:
-    """A single letter that a cell sets for later is a symbol of a formula, or explained in prose as `x` or in a comment."""
+    """A single letter that a cell sets for later is a symbol of a formula, or explained: as `x`, or in a comment."""
     prose = " ".join(cell.text for cell in subject.markdown)
     symbols = " ".join(
         [*DISPLAY.findall(prose), *INLINE.findall(DISPLAY.sub("", prose)), *CODE.findall(prose)]

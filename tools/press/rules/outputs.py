@@ -38,8 +38,8 @@ def figures(subject: Subject) -> Iterator[Finding]:
     for cell in subject.code:
         if not any("image/png" in output.get("data", {}) for output in subject.outputs(cell)):
             continue
-        between = subject.cells[max(0, cell.number - 4) : cell.number - 1]
-        if not any(c.kind == "markdown" and len(plain(c.text).split()) >= 8 for c in between):
+        above = [c for c in subject.cells[max(0, cell.number - 4) : cell.number - 1] if c.kind == "markdown"]
+        if not above or len(plain(above[-1].text).split()) < 8:
             yield Finding(cell.number, "no text stands before the figure: say there what it shows")
 
 

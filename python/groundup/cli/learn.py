@@ -15,8 +15,8 @@ from pathlib import Path
 
 from groundup.cli.notebooks import copy, in_checkout, pages
 
-#: JupyterLab shows the index rendered, not as text.
-INDEX = "/lab/tree/README.md?factory=Markdown%20Preview"
+#: The index. The server adds its token by a "?", so the address can hold no query of ours.
+INDEX = "/lab/tree/README.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

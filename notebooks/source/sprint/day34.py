@@ -94,6 +94,7 @@ def first_layer_weights(model, tokens):  # [T] -> [H, T, T]
         return np.asarray(gu.attention_weights(q, k, is_causal=True))[0]
 
 
+# %% tags=["measured"]
 whole = re.finditer(r"[A-Z][a-z]+(?: [a-z]+){3,6}\.", tokenizer.decode(val_ids))
 sentence = next(found[0] for found in whole if 22 <= len(found[0]) <= 32)
 tokens = tokenizer.encode_to_numpy(sentence).astype(np.int64)
@@ -113,7 +114,7 @@ ax = gu.plot.token_heatmap(
     numbers=False,
 )
 # %% [markdown]
-# Nobody told it that neighbours matter; 600 steps of guessing did. Notice the empty upper right: a token
+# Notice the empty upper right: a token
 # cannot look at what comes after it. That triangle is a promise, and later on this page we break it twice.
 
 # %% [markdown] tags=["predict"]
@@ -124,7 +125,7 @@ ax = gu.plot.token_heatmap(
 # over the sum of all e^score. Nothing here matches anything, so an even split would give each key 1/32 =
 # 0.03.
 #
-# **How large is the largest of the 32 weights, on average?** Put your number in the cell before you run it.
+# **How large is the largest of the 32 weights, on average?**
 
 # %%
 guess = 0.10  # yours here
@@ -245,6 +246,7 @@ def attention_weights(Q, K):  # [n, d], [m, d] -> [n, m]
     return softmax(Q @ K.T / math.sqrt(Q.shape[1]))
 
 
+# %%
 hand = attention_weights(np.array([[1.0, 0], [0, 2]]), np.array([[1.0, 1], [2, 0]]))
 print(hand.round(3))
 assert np.allclose(hand, [[0.330, 0.670], [0.804, 0.196]], atol=5e-4)
@@ -337,6 +339,7 @@ class Editable(nn.Module):
         return self.proj(gu.matmul(self.weights, v).transpose(1, 2).reshape(*x.shape))
 
 
+# %%
 def edited(model, rule):
     for block in model.h:
         block.attn = Editable(block.attn, rule)
@@ -356,6 +359,7 @@ def unscaled(scores):
     return right(scores * math.sqrt(C // H))
 
 
+# %% tags=["measured"]
 no_root = edited(gpt("rotary"), unscaled)
 train(no_root)
 no_root_loss = validate(no_root)
@@ -455,6 +459,7 @@ def loss_by_place(model, length=256, rows=40):  # [length]
     return -np.take_along_axis(log_p, y[..., None], axis=-1)[..., 0].mean(axis=0)
 
 
+# %% tags=["measured"]
 places = np.arange(0, 256, 32)
 curves = {
     name: loss_by_place(m).reshape(-1, 32).mean(axis=1) for name, m in schemes.items() if name != "sinusoidal"
@@ -537,6 +542,7 @@ writer = gu.lm.GPT(
 )
 
 
+# %%
 def write(prompt, n, cached):  # greedy: always the likeliest character
     text, cache, new = prompt, writer.new_cache() if cached else None, prompt
     for _ in range(n):
@@ -610,6 +616,7 @@ def mask_after(scores):  # B
     return gu.softmax(scores, dim=-1) * gu.tensor(past(scores).astype(np.float32))
 
 
+# %% tags=["measured"]
 rules = {"right": right, "A off by one": off_by_one, "B mask after": mask_after}
 models, history = {"right": edited(model, right)}, {"right": losses}  # the GPT on top of this page
 for name in ("A off by one", "B mask after"):
@@ -661,6 +668,7 @@ def honest(model):  # every character from its own prefix
     return total / T
 
 
+# %% tags=["measured"]
 true = {name: honest(m) for name, m in models.items()}
 for name in models:
     print(
@@ -693,6 +701,7 @@ def peeks(model, t=30):  # how far the past moves when the future is changed
     return float(abs(moved[0, : t + 1]).max())
 
 
+# %%
 for name, m in models.items():
     print(f"{name:13s} moves by {peeks(m):.4f}")
 assert (

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def pages() -> Path | None:
     """The folder of pages: in a wheel beside the package, in a checkout at its top."""
     package = Path(groundup.__file__).parent
-    for folder in (package / "_notebooks", package.parents[1] / "notebooks"):
+    for folder in (package / "_pages" / "notebooks", package.parents[1] / "notebooks"):
         if any(folder.rglob("*.ipynb")):
             return folder
     return None

@@ -854,7 +854,7 @@ gu.study.cards("day34")
 # cashes both. To go deeper here, change `gpt("rotary")` in the break section to `gpt("none")` and take the
 # two `gu.rotary` calls out: does B still leak?
 
-# %%
+# %% tags=["measured"]
 print(
     f"for day 36: {spent['with cache'][-1]:.2f} ms a token at {lengths[-1]} tokens, {usual // 1024} KiB for a 7B"
 )

@@ -134,6 +134,7 @@ def typeset(formula: str) -> str:
 def _column(title: str, code: str, language: str) -> str:
     # Colours for a light page need a light background, whatever the page around has.
     style = (
+        "font-family:ui-monospace,Menlo,Consolas,'DejaVu Sans Mono',monospace;"
         "margin:.2em 0;padding:.7em .9em;overflow:auto;max-height:44em;white-space:pre;tab-size:4;font-size:12px;"
         "line-height:1.45;background:#f8f8f8;color:#1a1a1a;border:1px solid #c8c8c8;border-radius:4px"
     )

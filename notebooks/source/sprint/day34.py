@@ -19,6 +19,8 @@ from groundup import nn
 from groundup.study.diagram import diagram
 
 gu.plot.use()
+
+# %%
 corpus = gu.data.stdlib_text()
 tokenizer = gu.text.CharTokenizer.train(corpus.text)
 ids = tokenizer.encode_to_numpy(corpus.text).astype(np.int64)
@@ -99,22 +101,22 @@ whole = re.finditer(r"[A-Z][a-z]+(?: [a-z]+){3,6}\.", tokenizer.decode(val_ids))
 sentence = next(found[0] for found in whole if 22 <= len(found[0]) <= 32)
 tokens = tokenizer.encode_to_numpy(sentence).astype(np.int64)
 w = first_layer_weights(model, tokens)
-before = np.array([np.diagonal(w[h], -1).mean() for h in range(H)])
+before = np.array([np.diagonal(w[head], -1).mean() for head in range(H)])
 print(repr(sentence), "| weight on the left neighbour, a head:", before.round(2))
 
 # %% tags=["measured"]
-h = int(before.argmax())
-assert before[h] > 2 * np.mean(
-    [1 / t for t in range(2, len(tokens) + 1)]
-)  # twice what an even gaze would give
+head = int(before.argmax())
+even = np.mean([1 / t for t in range(2, len(tokens) + 1)])  # what an even gaze would give
+assert before[head] > 2 * even
 ax = gu.plot.token_heatmap(
-    w[h],
+    w[head],
     list(sentence),
-    title=f"Head {h + 1} gives {before[h]:.0%} of its weight to the left neighbour",
+    title=f"Head {head + 1} gives {before[head]:.0%} of its weight to the left neighbour",
     numbers=False,
 )
+
 # %% [markdown]
-# Notice the empty upper right: a token
+# Nobody told it that neighbours matter; guessing the next character did. Notice the empty upper right: a token
 # cannot look at what comes after it. That triangle is a promise, and later on this page we break it twice.
 
 # %% [markdown] tags=["predict"]
@@ -125,17 +127,17 @@ ax = gu.plot.token_heatmap(
 # over the sum of all e^score. Nothing here matches anything, so an even split would give each key 1/32 =
 # 0.03.
 #
-# **How large is the largest of the 32 weights, on average?**
+# **How large is the largest of the 32 weights, on average?** Put your number into the cell before you run it.
 
 # %%
-guess = 0.10  # yours here
-
-
 def softmax(scores):  # [..., K] -> [..., K], rows sum to one
     e = np.exp(scores - scores.max(axis=-1, keepdims=True))  # minus the largest, so that exp stays finite
     return e / e.sum(axis=-1, keepdims=True)
 
 
+guess = 0.10  # yours here
+
+# %%
 rng = np.random.default_rng(34)
 d, K = 64, 32
 query, key = rng.standard_normal((2000, 1, d)), rng.standard_normal((2000, K, d))  # 2,000 look-ups
@@ -372,10 +374,10 @@ assert abs(no_root_loss - right_loss) < 0.4
 # First check, for later: the editable GPT must be the same function as the fast one.
 
 # %%
-x = val_ids[None, :T]
+window = val_ids[None, :T]
 model_fast, model_edited = gpt("rotary", seed=1), edited(gpt("rotary", seed=1), right)
 with gu.no_grad():
-    gap = abs(np.asarray(model_fast(x)) - np.asarray(model_edited(x))).max()
+    gap = abs(np.asarray(model_fast(window)) - np.asarray(model_edited(window))).max()
 print(f"largest difference of logits, fused op against one-line rule: {gap:.0e}")
 assert gap < 1e-4
 
@@ -405,11 +407,11 @@ assert np.allclose(shuffled, straight[order], rtol=1e-12)
 # first of our three.
 
 # %%
-a, b = gu.tensor(rng.standard_normal((1, 16))), gu.tensor(rng.standard_normal((1, 16)))
+asks, answers = gu.tensor(rng.standard_normal((1, 16))), gu.tensor(rng.standard_normal((1, 16)))
 
 
 def turned(t, s):
-    return float((np.asarray(gu.rotary(a, t)) * np.asarray(gu.rotary(b, s))).sum())
+    return float((np.asarray(gu.rotary(asks, t)) * np.asarray(gu.rotary(answers, s))).sum())
 
 
 print(f"places (9, 5), (104, 100), (9, 6): {turned(9, 5):.4f} {turned(104, 100):.4f} {turned(9, 6):.4f}")
@@ -640,6 +642,7 @@ ax = gu.plot.loss_curve(
 # at its weights.
 
 # %%
+# x: 48 windows of hidden text, y: the same, one character on
 x, y = next(iter(gu.data.TokenStream(val_ids, T).windows(batch_size=48, limit=48)))
 future = ~past(np.zeros((T, T)))
 for name, m in models.items():
@@ -833,7 +836,7 @@ print(
 assert 0.45 < 1 - share < 0.75
 
 # %% [markdown] tags=["quiz"]
-# ## Checkpoint: eight questions
+# ## Checkpoint: nine questions
 #
 # Choose before you open a fold.
 

@@ -91,7 +91,8 @@ def show(value: Any) -> str:
     figure = getattr(value, "figure", value)  # axes know theirs
     if hasattr(figure, "savefig"):
         return picture(figure)
-    return f'<pre style="white-space:pre-wrap;margin:.4em 0">{html.escape(str(value), quote=False)}</pre>'
+    text = html.escape(str(value), quote=False)
+    return f'<pre style="font-family:monospace;white-space:pre-wrap;margin:.4em 0">{text}</pre>'
 
 
 def picture(figure: Any) -> str:

@@ -116,18 +116,18 @@ ax = gu.plot.token_heatmap(
 )
 
 # %% [markdown]
-# Nobody told it that neighbours matter; guessing the next character did. Notice the empty upper right: a token
-# cannot look at what comes after it. That triangle is a promise, and later on this page we break it twice.
+# Notice the empty upper right: a token cannot look at what comes after it. That triangle is a promise, and
+# later on this page we break it twice.
 
 # %% [markdown] tags=["predict"]
 # ## Predict: how sure is a random look-up?
 #
 # One query and 32 keys, each a list of d = 64 random numbers (mean 0, spread 1). A query's *score* with a
 # key is their dot product: multiply entry by entry, add up. *Softmax* turns scores into weights: e^score
-# over the sum of all e^score. Nothing here matches anything, so an even split would give each key 1/32 =
-# 0.03.
+# over the sum of all e^score. Nothing matches here; an even split gives each key 1/32 = 0.03.
 #
-# **How large is the largest of the 32 weights, on average?** Put your number into the cell before you run it.
+# **How large is the largest of the 32 weights, on average?** Change `guess`.
+
 
 # %%
 def softmax(scores):  # [..., K] -> [..., K], rows sum to one
@@ -642,12 +642,11 @@ ax = gu.plot.loss_curve(
 # at its weights.
 
 # %%
-# x: 48 windows of hidden text, y: the same, one character on
-x, y = next(iter(gu.data.TokenStream(val_ids, T).windows(batch_size=48, limit=48)))
+shown, nexts = next(iter(gu.data.TokenStream(val_ids, T).windows(batch_size=48, limit=48)))
 future = ~past(np.zeros((T, T)))
 for name, m in models.items():
     with gu.no_grad():
-        m(x)
+        m(shown)
     weights = np.asarray(m.h[0].attn.weights)
     row_sum = weights.sum(axis=-1)
     print(
@@ -659,6 +658,7 @@ for name, m in models.items():
 # B gives the future weight zero. But its rows do not sum to one: the sum under the fraction was taken over
 # *all* keys, so how much is missing tells what stands there. The weights are blind; the denominator peeked.
 # To score honestly, hide the future for good: predict each character from a text that ends right before it.
+# What is left of B's victory?
 
 
 # %% tags=["measured"]
@@ -666,8 +666,8 @@ def honest(model):  # every character from its own prefix
     total = 0.0
     with gu.no_grad():
         for t in range(1, T + 1):
-            logits = model(np.ascontiguousarray(x[:, :t]))[:, t - 1]
-            total += gu.cross_entropy(logits, np.ascontiguousarray(y[:, t - 1])).item()
+            logits = model(np.ascontiguousarray(shown[:, :t]))[:, t - 1]
+            total += gu.cross_entropy(logits, np.ascontiguousarray(nexts[:, t - 1])).item()
     return total / T
 
 
@@ -697,10 +697,10 @@ ax = gu.plot.bars(
 
 # %%
 def peeks(model, t=30):  # how far the past moves when the future is changed
-    changed = x[:1].copy()
+    changed = shown[:1].copy()
     changed[0, t + 1] = (changed[0, t + 1] + 1) % V
     with gu.no_grad():
-        moved = np.asarray(model(changed)) - np.asarray(model(x[:1]))
+        moved = np.asarray(model(changed)) - np.asarray(model(shown[:1]))
     return float(abs(moved[0, : t + 1]).max())
 
 

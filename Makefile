@@ -6,7 +6,7 @@
 #   make test-peers   the tests against PyTorch, transformers, tokenizers, SciPy, scikit-learn …
 #   make test-levels  the test suite at the micro-architecture levels below this machine's own
 #   make sanitize     the test suite under AddressSanitizer and UndefinedBehaviorSanitizer
-#   make lint         ruff and clang-format, checking only        (make format: mend what they find)
+#   make lint         ruff, clang-format and lint-pages, checking only   (make format: mend what they find)
 #   make types        mypy --strict
 #   make stubs        generate the type stubs of the compiled core   (make check-stubs: are they current?)
 #   make pages        execute the pages whose source changed   (one: make pages ARGS=day33; all: ARGS=--all)
@@ -58,7 +58,7 @@ test-cpp: $(VENV)/.requirements
 test-peers: $(VENV)/.peers
 	GROUNDUP_PEERS=required $(BIN)/python -m pytest $(WHOLE) tests/peers $(ARGS)
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev lint-pages
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	files="$(CXX_FILES)"; [[ -z $$files ]] || $(BIN)/clang-format --dry-run --Werror $$files

@@ -790,16 +790,17 @@ gu.check("day34.streaming_mean", streaming_mean)
 
 # %%
 boxes = {
-    "prompt": (0, 0, "prompt"),
+    "prompt": (-0.3, 0, "prompt"),
     "prefill": (1, 0, "prefill\nall tokens at once"),
     "weights": (2, 0.5, "weights\nshared by all"),
     "decode": (1, 1, "decode\none token a step"),
-    "cache": (0, 1, "KV cache\na conversation"),
+    "cache": (-0.3, 1, "KV cache\na conversation"),
 }
 arrows = [("prompt", "prefill"), ("prefill", "cache", "fill"), ("prefill", "decode", "first token")]
 arrows += [("decode", "cache", "read, add one"), ("weights", "prefill"), ("weights", "decode")]
 stores = {"weights": "store", "cache": "store", "prompt": "outside"}
 ax = diagram(boxes, arrows, title="One set of weights, a cache for every conversation", kinds=stores)
+
 # %% [markdown]
 # *Prefill* reads the prompt, all tokens together: matrix products, busy arithmetic. *Decode* adds one token
 # a step and must read all weights and the whole cache for it: memory bandwidth sets the pace. That is why

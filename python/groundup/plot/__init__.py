@@ -239,7 +239,9 @@ def lines(
                 ax.minorticks_off()
         if logy:
             ax.set_yscale("log")
-        if len(ys) > 1:
+        if len(ys) > 3:  # many lines leave no room among them
+            ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        elif len(ys) > 1:
             ax.legend()
         return _finish(ax, title, xlabel, ylabel)
 

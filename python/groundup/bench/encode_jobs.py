@@ -109,23 +109,44 @@ class Encoding:
         return self.answer
 
 
+# A process that holds the text and one package's tokenizer, says so, and encodes once when it is told to.
 _CHILD = """
 import sys
-from groundup.bench import encode_jobs
-text = encode_jobs.text_of("english")
-encode = encode_jobs.encoder(sys.argv[1], encode_jobs.tokenizer_of(sys.argv[1]))
+text = open(sys.argv[1], encoding="utf-8").read()[:1_000_000]
+{load}
 print(flush=True)
 sys.stdin.readline()
 encode(text)
 print(flush=True)
 """
+_LOAD = {
+    "groundup": """
+import groundup
+encode = groundup.text.BPETokenizer.from_tiktoken(sys.argv[2]).encode_to_numpy
+""",
+    "gigatoken": """
+import gigatoken
+encode = gigatoken.Tokenizer.from_tiktoken(sys.argv[2], special_tokens={}, pretokenizer="cl100k").encode
+""",
+}
 
 
 class FirstCall:
-    """A repetition that is the first call in a process of its own, which has loaded the vocabulary and waits."""
+    """A repetition that is the first call in a process of its own, which has loaded the vocabulary and waits.
 
-    def __init__(self, side: str) -> None:
-        self.side = side
+    ``imported`` beforehand is what the package's first call would import itself, which takes some of them longer
+    than to encode.
+    """
+
+    def __init__(self, side: str, imported: str = "") -> None:
+        load = _LOAD[side] if not imported else f"import {imported}{_LOAD[side]}"
+        self.command = [
+            sys.executable,
+            "-c",
+            _CHILD.replace("{load}", load),
+            str(data() / "text" / "moby_2701.txt"),
+            str(data() / "tokenizers" / "cl100k_base.tiktoken"),
+        ]
         self.answer = digest(encoder(side, tokenizer_of(side))(text_of("english")))
         self.child: subprocess.Popen[str] | None = None
         self.finished: list[subprocess.Popen[str]] = []
@@ -134,12 +155,7 @@ class FirstCall:
         """Start the process; the one before it has ended by now."""
         while self.finished:
             self.finished.pop().communicate()
-        self.child = subprocess.Popen(
-            [sys.executable, "-c", _CHILD, self.side],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self.child = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.child.stdout is not None
         self.child.stdout.readline()
 
@@ -156,8 +172,13 @@ class FirstCall:
 
 
 def english_first(side: str, threads: int) -> Repetition:  # noqa: ARG001
-    """1 MB of English, the first call in a process."""
+    """1 MB of English, the first call in a process that has imported the package alone."""
     return FirstCall(side), 1
+
+
+def english_first_numpy(side: str, threads: int) -> Repetition:  # noqa: ARG001
+    """The same in a process that has imported NumPy as well."""
+    return FirstCall(side, "numpy"), 1
 
 
 def english(side: str, threads: int) -> Repetition:  # noqa: ARG001 - one text, one thread

@@ -10,6 +10,7 @@
 #   make types        mypy --strict
 #   make stubs        generate the type stubs of the compiled core   (make check-stubs: are they current?)
 #   make pages        execute the pages whose source changed   (one: make pages ARGS=day33; all: ARGS=--all)
+#   make html         the pages as HTML that needs no script and no network, in build/html
 #   make lint-pages   the rules of pages that a program can check
 #   make check-pages  execute every page and compare with what is committed
 #   make notebooks    open the pages in JupyterLab
@@ -37,7 +38,7 @@ CXX_FILES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'tests/*.cpp' 'tests/*.
 
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-cpp test-peers test-levels sanitize lint format types stubs check-stubs pages lint-pages check-pages notebooks bench bench-peers build clean
+.PHONY: help demo test test-cpp test-peers test-levels sanitize lint format types stubs check-stubs pages html lint-pages check-pages notebooks bench bench-peers build clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -79,6 +80,9 @@ check-stubs: $(VENV)/.dev
 
 pages: $(VENV)/.dev
 	$(BIN)/python -m tools.press $(ARGS)
+
+html: $(VENV)/.dev
+	$(BIN)/python -m tools.press --html build/html $(ARGS)
 
 lint-pages: $(VENV)/.dev
 	$(BIN)/python -m tools.press --lint $(ARGS)

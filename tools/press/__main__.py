@@ -4,6 +4,7 @@ python -m tools.press                  press what changed
 python -m tools.press --all            press every page anew
 python -m tools.press day33            press one page
 python -m tools.press --check          run every page; fail where a notebook is not what its source gives
+python -m tools.press --html DIR       write pages as HTML that needs no script and no network
 """
 
 from __future__ import annotations
@@ -86,6 +87,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--check", action="store_true", help="write nothing; fail where a notebook is not current"
     )
+    top.add_argument(
+        "--html", type=Path, metavar="DIR", help="export the pages there, for light and dark screens"
+    )
     top.add_argument("--workers", type=int, default=1, metavar="N", help="pages at once")
     top.add_argument(
         "--root", type=Path, default=ROOT, metavar="DIR", help="the tree that the pages stand in"
@@ -111,6 +115,10 @@ def command(args: argparse.Namespace) -> int:
         stale = index.stale(args.root)
         print("".join(f"{line}\n" for line in stale), end="", file=sys.stderr)
         return int(run(pages, check, args.workers) + len(stale) > 0)
+    if args.html:
+        from tools.press.export import export
+
+        return int(run(pages, lambda page: export(page, args.html), args.workers) > 0)
     changed = [page for page in pages if args.all or args.pages or not notebook.is_current(page)]
     if not changed:
         print(f"all {len(pages)} pages are current")

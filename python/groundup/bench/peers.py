@@ -202,7 +202,7 @@ TARGETS = [
             ("short_strings", "groundup", "tokenizers", "encode 100-byte strings, a call each; tokenizers", 5, 20, 1),
             ("english", "groundup_list", "tiktoken_list", "encode English to a list against tiktoken", 4, 10, 1),
             ("english_first", "groundup", "gigatoken", "encode English against gigatoken, first call", 2, 5, 1),
-            ("english_first_numpy", "groundup", "gigatoken", "encode English, NumPy there; gigatoken, first call", 2, 5, 1),
+            ("english_first_numpy", "groundup", "gigatoken", "encode English, first call, NumPy there", 2, 5, 1),
             ("english", "groundup", "gigatoken", "encode English against gigatoken, repeated", 0.3, 1, 1),
             ("batch", "groundup_two", "groundup_one", "encode a batch, 2 threads against 1", 1.7, 1.95, 2),
         ]

@@ -169,14 +169,18 @@ $(LEVELS)/.built $(SANITIZE)/.built: %/.built: %/.requirements $(CORE)
 	$*/bin/python -m pip --disable-pip-version-check install -q pytest pytest-xdist hypothesis regex
 	touch $@
 
+# What pages, pictures and the press do is not the core's, and needs more than these environments have.
+CORE_TESTS := $(addprefix --ignore=,tests/peers tests/bench tests/study tests/pages tests/plot \
+  python/groundup/plot python/groundup/study)
+
 # The command line knows nothing of levels, and measuring takes minutes.
 test-levels: $(LEVELS)/.built
 	for level in $$($(LEVELS)/bin/python -c 'import groundup as gu; print(*gu.config()["isa_available"])'); do \
-	  GROUNDUP_ISA=$$level $(LEVELS)/bin/python -m pytest -q $(WHOLE) --ignore=tests/peers --ignore=tests/cli --ignore=tests/bench --ignore=tests/study $(ARGS); \
+	  GROUNDUP_ISA=$$level $(LEVELS)/bin/python -m pytest -q $(WHOLE) $(CORE_TESTS) --ignore=tests/cli $(ARGS); \
 	done
 
 # libstdc++ is preloaded as well, or the first C++ exception aborts; Python itself leaks on purpose; tests ask for
 # more memory than there is. Only Python's own output is captured, so that a report of the sanitizer shows.
 sanitize: $(SANITIZE)/.built
 	LD_PRELOAD="$(RUNTIMES)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-	  $(SANITIZE)/bin/python -m pytest $(WHOLE) --ignore=tests/peers --ignore=tests/bench --ignore=tests/study -p no:cacheprovider --capture=sys $(ARGS)
+	  $(SANITIZE)/bin/python -m pytest $(WHOLE) $(CORE_TESTS) -p no:cacheprovider --capture=sys $(ARGS)

@@ -119,14 +119,14 @@ class Explanation:
         return f'<div style="line-height:1.5">{"".join(parts)}</div>'
 
 
-def typeset(formula: str) -> str:
+def typeset(formula: str, display: str = "block") -> str:
     """LaTeX as MathML, which needs no script; without latex2mathml in dollars, for the notebook to typeset."""
     try:
         from latex2mathml.converter import convert
 
         for name in ("max", "min"):  # which it does not know
             formula = formula.replace(rf"\arg\{name}", rf"\operatorname{{arg{name}}}")
-        return str(convert(formula, display="block"))
+        return str(convert(formula, display=display))
     except ModuleNotFoundError:
         return f"$${html.escape(formula, quote=False)}$$"
 

@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from latex2mathml.converter import convert
 from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 from tools.press import notebook
 from tools.press.page import Page, PageError
+
+from groundup import _explain as explain
 
 THEMES = ("light", "dark")
 
@@ -38,10 +39,8 @@ def typeset(text: str) -> str:
     """
 
     def formula(match: re.Match[str]) -> str:
-        latex = html.unescape(match[1] or match[2])
-        for name in ("max", "min"):  # which the converter does not know
-            latex = latex.replace(rf"\operatorname*{{arg\,{name}}}", rf"\operatorname{{arg\,{name}}}")
-        return str(convert(latex.strip(), display="block" if match[1] else "inline"))
+        latex = html.unescape(match[1] or match[2]).strip()
+        return explain.typeset(latex, "block" if match[1] else "inline")
 
     parts = CODE.split(text)  # text, code, its tag, text, …
     return "".join(

@@ -13,6 +13,7 @@
 #   make html         the pages as HTML that needs no script and no network, in build/html
 #   make lint-pages   the rules of pages that a program can check
 #   make check-pages  execute every page and compare with what is committed
+#   make break-pages  plant bugs in every page and see each of its assertions fail
 #   make notebooks    open the pages in JupyterLab
 #   make bench        ops against their NumPy reference   (make bench-peers: whole jobs against torch, and README's table)
 #   make clean        remove everything that was built
@@ -38,7 +39,7 @@ CXX_FILES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'tests/*.cpp' 'tests/*.
 
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-cpp test-peers test-levels sanitize lint format types stubs check-stubs pages html lint-pages check-pages notebooks bench bench-peers build clean
+.PHONY: help demo test test-cpp test-peers test-levels sanitize lint format types stubs check-stubs pages html lint-pages check-pages break-pages notebooks bench bench-peers build clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -89,6 +90,9 @@ lint-pages: $(VENV)/.dev
 
 check-pages: $(VENV)/.dev
 	$(BIN)/python -m tools.press --check $(ARGS)
+
+break-pages: $(VENV)/.dev
+	$(BIN)/python -m tools.press --break $(ARGS)
 
 notebooks: $(VENV)/.notebooks
 	$(BIN)/groundup learn $(ARGS)

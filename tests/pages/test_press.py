@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tools.press import breaks
+from tools.press.page import PageError, read
 
 ROOT = Path(__file__).parents[2]
 SOURCE = """# %% [markdown] tags=["motto"]
@@ -87,6 +90,42 @@ def test_third_page(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert press(tree) == 1
     assert "notebooks/source/sprint/day35.py:14: cell 4: AssertionError" in capsys.readouterr().err
     assert notebook(tree).read_text(encoding="utf-8") == second
+
+
+def test_breaks(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page(tree).write_text(SOURCE + "\n# %%\nassert min(values) == 1 and sum(values) == 9\n", encoding="utf-8")
+    assert press(tree, "--break") == 1
+    assert "the page has no tests/pages/breaks/day35.yaml" in capsys.readouterr().err
+    data = tree / "tests" / "pages" / "breaks" / "day35.yaml"
+    data.parent.mkdir(parents=True)
+
+    def found(text: str) -> list[str]:
+        data.write_text(text, encoding="utf-8")
+        return breaks.check(read(tree, "sprint/day35"))
+
+    one = '- {old: "[1, 2, 6]", new: "[1, 1, 6]", caught: sum(values) == 9}\n'
+    both = one + '- {old: "[1, 2, 6]", new: "[0, 3, 6]", caught: min(values)}\n'
+    assert found(both) == []
+    assert found(one) == [
+        "notebooks/source/sprint/day35.py:14: cell 4: no break for: assert min(values) == 1"
+    ]
+    # A bug that passes, that another clause meets, that crashes.
+    for new, instead in {
+        "[1, 3, 5]": "nothing failed",
+        "[3, 3, 3]": "min(values) == 1",
+        "None": "TypeError",
+    }.items():
+        (complaint,) = found(both.replace("[1, 1, 6]", new))
+        expected = f"breaks/day35.yaml: break 1: should fail 'sum(values) == 9', but: {instead}"
+        assert complaint.startswith(f"tests/pages/{expected}")
+    # Places that are not there.
+    for old, new, message in (
+        ("[1, 2, 6]", "[7]", "'[7]' must stand once in the page's code, but is in 0 cells"),
+        ("sum(values) == 9", "max", "'max' must begin one assertion"),
+        ("caught", "seen", "needs old, new and caught"),
+    ):
+        with pytest.raises(PageError, match=re.escape(message)):
+            found(one.replace(old, new))
 
 
 def test_unknown_page(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ python -m tools.press                  press what changed
 python -m tools.press --all            press every page anew
 python -m tools.press day33            press one page
 python -m tools.press --check          run every page; fail where a notebook is not what its source gives
+python -m tools.press --break          plant bugs in every page and see its assertions fail
 python -m tools.press --html DIR       write pages as HTML that needs no script and no network
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.press import compare, index, notebook, rules
+from tools.press import breaks, compare, index, notebook, rules
 from tools.press.execute import execute
 from tools.press.page import Page, PageError, choose, read
 
@@ -88,6 +89,9 @@ def parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="write nothing; fail where a notebook is not current"
     )
     top.add_argument(
+        "--break", action="store_true", dest="breaks", help="fail where a planted bug passes unnoticed"
+    )
+    top.add_argument(
         "--html", type=Path, metavar="DIR", help="export the pages there, for light and dark screens"
     )
     top.add_argument("--workers", type=int, default=1, metavar="N", help="pages at once")
@@ -115,6 +119,8 @@ def command(args: argparse.Namespace) -> int:
         stale = index.stale(args.root)
         print("".join(f"{line}\n" for line in stale), end="", file=sys.stderr)
         return int(run(pages, check, args.workers) + len(stale) > 0)
+    if args.breaks:
+        return int(run(pages, breaks.check, args.workers) > 0)
     if args.html:
         from tools.press.export import export
 

@@ -127,6 +127,8 @@ def _without_comments(text: str) -> str:
 def symbols_source(folder: str, symbols: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """The definitions of some names anywhere in a folder of the core, and the files that hold them.
 
+    A header counts only for names that no ``.cpp`` defines, since it declares the others.
+
     Raises:
         FileNotFoundError: this installation carries no C++ sources.
         LookupError: no file of the folder defines a name, or several do: then its class must be named, too.
@@ -136,17 +138,17 @@ def symbols_source(folder: str, symbols: tuple[str, ...]) -> tuple[str, tuple[st
         raise FileNotFoundError(
             f"[explain] this installation carries no C++ sources, but {folder} was asked for"
         )
-    files = sorted((root / folder).glob("*.cpp")) + sorted((root / folder).glob("*.hpp"))
     parts: list[str] = []
     names: list[str] = []
     for symbol in symbols:
         last = symbol.rsplit("::", 1)[-1]
         found: dict[str, list[str]] = {}
-        for file in files:
-            text = file.read_text(encoding="utf-8")
-            here = [block.text for block in blocks(text) if _has(block, symbol)] if last in text else []
-            if here:
-                found[file.relative_to(root).as_posix()] = here
+        for pattern in ("*.cpp", "*.hpp"):
+            for file in sorted((root / folder).glob(pattern)) if not found else ():
+                text = file.read_text(encoding="utf-8")
+                here = [block.text for block in blocks(text) if _has(block, symbol)] if last in text else []
+                if here:
+                    found[file.relative_to(root).as_posix()] = here
         if len(found) != 1:
             problem = f"{', '.join(found)} define" if found else "no file of it defines"
             raise LookupError(f"[explain] one file of cpp/{folder} must define {symbol}, but {problem} it")

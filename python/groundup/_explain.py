@@ -182,7 +182,12 @@ def explain(op: Any, measure: bool = True) -> Explanation:
         ) from None
     spec = found.spec
     cost, speed = _measured(spec) if measure else ("", Speed())
-    compiled = op_source(found.compiled.file, found.name) if found.compiled is not None else ""
+    compiled = ""
+    if found.compiled is not None and spec.kernels:
+        text, _ = symbols_source("kernels", spec.kernels)
+        compiled = f"{text}\n// {found.compiled.file} checks the arguments and records the gradient's rule.\n"
+    elif found.compiled is not None:
+        compiled = op_source(found.compiled.file, found.name)
     return Explanation(
         found.name, spec.signature, spec.summary, spec.formula, spec.shapes, numpy_source(spec), compiled, cost, speed,
         spec.source, taught(found.name, spec),

@@ -47,6 +47,13 @@ def test_ideas_show_real_sources(name: str) -> None:
     assert all(block in whole for block in shown.cpp.split("\n\n// text/")[-1].split("\n", 1)[1:])
 
 
+def test_the_loop_of_attention_is_shown_and_not_its_wrapper() -> None:
+    shown = gu.explain("fused_attention", measure=False).cpp
+    assert "row_sum[r] = exp_row(score, n, max)" in shown and "vexp<T>(" in shown
+    assert "GU_OP" not in shown and "ops/attention.cpp checks the arguments" in shown
+    assert shown.splitlines()[3] in cpp_source("kernels/attention.cpp")
+
+
 def test_a_long_file_is_cut_to_what_an_op_needs() -> None:
     shown = gu.explain("gelu", measure=False).cpp
     assert "GU_OP(gelu" in shown and "Tensor from_kernel(" in shown and "left out" in shown

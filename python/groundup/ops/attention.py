@@ -605,6 +605,7 @@ SPECS = [
         ),
         bench=lambda rng: sample(*(rng.standard_normal((16, 6, 256, 64)) for _ in range(3)), is_causal=True),
         source="Vaswani et al.: Attention Is All You Need (2017); Dao et al.: FlashAttention (2022)",
+        kernels=("attention", "exp_row"),
     ),
     Spec(
         name="scaled_dot_product_attention",
@@ -687,6 +688,7 @@ SPECS = [
         ),
         bench=lambda rng: sample(*(rng.standard_normal((16, 6, 256, 64)) for _ in range(3)), is_causal=True),
         source="Vaswani et al.: Attention Is All You Need (2017); Dao et al.: FlashAttention (2022)",
+        kernels=("attention", "exp_row"),
     ),
     Spec(
         name="packed_attention",
@@ -746,5 +748,6 @@ SPECS = [
         ),
         bench=lambda rng: sample(rng.standard_normal((12, 64, 384)), 4),
         source="Vaswani et al.: Attention Is All You Need (2017); Dao et al.: FlashAttention (2022)",
+        kernels=("attention", "exp_row"),
     ),
 ]

@@ -88,25 +88,15 @@ class Explanation:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        from groundup.study.markup import table
+
         head = f"<strong><code>{html.escape(self.signature)}</code></strong><br>{html.escape(self.summary)}"
         parts = [f'<p style="margin:.3em 0">{head}</p>']
         if self.formula:
             parts.append(f'<div style="overflow-x:auto;margin:.6em 0">{typeset(self.formula)}</div>')
-        rows = [
-            ("Shapes", self.shapes),
-            ("Cost", self.cost),
-            ("Speed", str(self.speed)),
-            ("Source", self.source),
-        ]
-        rows.append(("Taught in", ", ".join(self.pages)))
-        cell = "padding:.15em 1.2em .15em 0;text-align:left;vertical-align:top;background:none;border:none"
-        table = "".join(
-            f'<tr style="background:none"><td style="{cell}">{name}</td>'
-            f'<td style="{cell}">{html.escape(text)}</td></tr>'
-            for name, text in rows
-            if text
-        )
-        parts.append(f'<table style="border:none;margin:.3em 0">{table}</table>')
+        rows = {"Shapes": self.shapes, "Cost": self.cost, "Speed": str(self.speed), "Source": self.source}
+        rows |= {"Taught in": ", ".join(self.pages)}
+        parts.append(table((name, html.escape(text)) for name, text in rows.items() if text))
         columns = [_column(self.language, self.numpy, "python")]
         if self.cpp:
             columns.append(_column("C++", self.cpp, "cpp"))
@@ -190,7 +180,7 @@ def explain(op: Any, measure: bool = True) -> Explanation:
         compiled = op_source(found.compiled.file, found.name)
     return Explanation(
         found.name, spec.signature, spec.summary, spec.formula, spec.shapes, numpy_source(spec), compiled, cost, speed,
-        spec.source, taught(found.name, spec),
+        spec.source, taught(found.name),
     )  # fmt: skip
 
 
@@ -237,18 +227,14 @@ def _idea(name: str, idea: Idea, measure: bool) -> Explanation:
     speed = Speed(line=str(resolve(idea.measure)())) if measure and idea.measure else Speed()
     return Explanation(
         name, name, idea.summary, idea.statement, idea.shapes, "\n\n\n".join(sources),
-        "\n".join(text for text, _ in parts), "", speed, idea.source, taught(name, None), "Python",
+        "\n".join(text for text, _ in parts), "", speed, idea.source, taught(name), "Python",
     )  # fmt: skip
 
 
-def taught(name: str, spec: Spec | None) -> tuple[str, ...]:
-    """The pages that teach an op or an idea: what its specification names, and the pages that say so in their data.
-
-    A page lists in its data what it teaches: ``teaches: [softmax, bpe]`` in ``study/cards/day33.yaml``.
-    """
+def taught(name: str) -> tuple[str, ...]:
+    """The pages that teach an op or an idea: their data say so, ``teaches: [softmax, bpe]`` in ``cards/day33.yaml``."""
     from groundup.study import data
 
-    found = list(spec.pages) if spec is not None else []
     with contextlib.suppress(ModuleNotFoundError):  # no PyYAML, no data
-        found += [page.path for page in map(data.page, data.days()) if name in page.teaches]
-    return tuple(dict.fromkeys(found))
+        return tuple(page.path for page in map(data.page, data.days()) if name in page.teaches)
+    return ()

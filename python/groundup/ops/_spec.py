@@ -86,7 +86,6 @@ class Spec:
     args: dict[str, str] = field(default_factory=dict)  # parameter -> its line in the docstring
     source: str = ""  # paper or text that defines it
     kernels: tuple[str, ...] = ()  # names in cpp/kernels to show, where the op's own file only checks and records
-    pages: tuple[str, ...] = ()  # pages that teach it
 
     @property
     def signature(self) -> str:

@@ -428,41 +428,32 @@ def bars(
         at = np.arange(len(names))
         ends = numbers if errors is None else np.where(numbers >= 0, numbers + errors[1], numbers - errors[0])
         caps = {"ecolor": "black", "capsize": 4, "error_kw": {"elinewidth": 1.2}}
+        # Lying bars are standing ones with x and y exchanged.
         if horizontal:
-            drawn = ax.barh(at, numbers, xerr=errors, height=0.68, **looks, **caps)
-            ax.set_yticks(at, names, parse_math=False)
+            draw, ticks, line, (along, across) = ax.barh, ax.set_yticks, ax.axvline, "xy"
+            thick, gap, turn, beyond = 0.68, 5, -1, {1: "left", -1: "right"}
             ax.invert_yaxis()
-            ax.grid(False, axis="y")
         else:
-            drawn = ax.bar(at, numbers, yerr=errors, width=0.62, **looks, **caps)
-            ax.set_xticks(at, names, parse_math=False)
-            ax.grid(False, axis="x")
+            draw, ticks, line, (along, across) = ax.bar, ax.set_xticks, ax.axhline, "yx"
+            thick, gap, turn, beyond = 0.62, 4, 1, {1: "bottom", -1: "top"}
+        drawn = draw(at, numbers, thick, **{f"{along}err": errors}, **looks, **caps)
+        ticks(at, names, parse_math=False)
+        ax.grid(False, axis=across)
         for patch, m in zip(drawn.patches, marked, strict=True):
             patch.set_hatch("//" if m else "")
         for k, (number, end) in enumerate(zip(numbers, ends, strict=True)):
             sign = 1 if number >= 0 else -1
-            if horizontal:
-                ax.annotate(
-                    form.format(number),
-                    (end, k),
-                    xytext=(5 * sign, 0),
-                    textcoords="offset points",
-                    va="center",
-                    ha="left" if sign > 0 else "right",
-                )
-            else:
-                ax.annotate(
-                    form.format(number),
-                    (k, end),
-                    xytext=(0, 4 * sign),
-                    textcoords="offset points",
-                    ha="center",
-                    va="bottom" if sign > 0 else "top",
-                )
-        ax.margins(**{"x" if horizontal else "y": 0.16})
+            ax.annotate(
+                form.format(number),
+                (k, end)[::turn],
+                xytext=(0, gap * sign)[::turn],
+                textcoords="offset points",
+                **dict(zip(("ha", "va")[::turn], ("center", beyond[sign]), strict=True)),
+            )
+        ax.margins(**{along: 0.16})
         if baseline is not None:
             name, level = baseline
-            (ax.axvline if horizontal else ax.axhline)(
+            line(
                 level,
                 color="#444444",
                 linestyle=(0, (4, 2)),

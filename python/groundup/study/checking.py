@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
 
-from groundup.study.markup import BAD, CELL, GOOD, NOTE, box
+from groundup.study.markup import BAD, GOOD, NOTE, box, table
 from groundup.study.sql import Query, SQLError
 
 Check = Callable[[Any], None]
@@ -119,6 +119,11 @@ class Report:
     n_checks: int
     note: str = ""  # why no check ran
 
+    @classmethod
+    def unchecked(cls, exercise: Exercise, note: str) -> Report:
+        """The report on an answer that no check could run on, and why."""
+        return cls(exercise.name, (), len(exercise.checks), note)
+
     @property
     def status(self) -> Status:
         """Whether it passed, failed, or is not written yet."""
@@ -174,13 +179,8 @@ class Report:
         left = self.n_checks - len(self.results)
         if self.results and left:
             rows.append(("", f"<small>{left} more check{'s' * (left > 1)} after that</small>"))
-        cells = "".join(
-            f'<tr style="background:none"><td style="{CELL}">{sign}</td><td style="{CELL}">{body}</td></tr>'
-            for sign, body in rows
-        )
-        table = f'<table style="border:none;margin:.3em 0">{cells}</table>' if cells else ""
-        headline = f"<strong>{html.escape(self.headline)}</strong>"
-        return box(f'<div style="border-left:4px solid {colour};padding-left:.8em">{headline}{table}</div>')
+        body = f"<strong>{html.escape(self.headline)}</strong>{table(rows)}"
+        return box(f'<div style="border-left:4px solid {colour};padding-left:.8em">{body}</div>')
 
 
 # ------------------------------------------------------------------------------------------------------ finding
@@ -287,21 +287,20 @@ def _call_text(name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> str:
 def run(exercise: Exercise, answer: Any) -> Report:
     """Run an exercise's checks on an answer."""
 
-    def report(results: Sequence[Result] = (), note: str = "") -> Report:
-        return Report(exercise.name, tuple(results), len(exercise.checks), note)
-
+    unchecked = functools.partial(Report.unchecked, exercise)
+    kind = type(answer).__name__
     watched: Any
+    if answer is None or answer is ...:
+        return unchecked("not written yet")
     if exercise.kind == "sql":
-        if answer is None or answer is ... or (isinstance(answer, str) and not _sql_without_comments(answer)):
-            return report(note="not written yet")
         if not isinstance(answer, str):
-            return report(note=f"{exercise.name} must be a text of SQL, but is a {type(answer).__name__}")
+            return unchecked(f"{exercise.name} must be a text of SQL, but is a {kind}")
+        if not _sql_without_comments(answer):
+            return unchecked("not written yet")
         watched = _Watched(Query(answer), exercise.name)
     else:
-        if answer is None or answer is ...:
-            return report(note="not written yet")
         if not callable(answer):
-            return report(note=f"{exercise.name} must be a function, but is a {type(answer).__name__}")
+            return unchecked(f"{exercise.name} must be a function, but is a {kind}")
         watched = answer if inspect.isclass(answer) else _Watched(answer, exercise.name)
     results: list[Result] = []
     try:
@@ -313,7 +312,7 @@ def run(exercise: Exercise, answer: Any) -> Report:
                 except WrongAnswerError as wrong:
                     results.append(Result(title, False, str(wrong)))
                 except NotImplementedError:
-                    return report(note="not written yet")
+                    return unchecked("not written yet")
                 except (Exception, SystemExit) as error:
                     results.append(_raised(one, title, error, watched, answer))
                 else:
@@ -323,7 +322,7 @@ def run(exercise: Exercise, answer: Any) -> Report:
     except _TooLong:
         title = " ".join((exercise.checks[len(results)].__doc__ or "").split())
         results.append(Result(title, False, too_long(exercise, getattr(watched, "call", ""))))
-    return report(results)
+    return Report(exercise.name, tuple(results), len(exercise.checks))
 
 
 def too_long(exercise: Exercise, call: str = "") -> str:

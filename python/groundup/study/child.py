@@ -7,6 +7,7 @@ prints goes nowhere; memory is bounded where the system can do that.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -42,26 +43,24 @@ def main() -> None:
 def report(exercise: checking.Exercise, path: Path) -> checking.Report:
     """The report on one exercise of a file."""
 
-    def note(text: str) -> checking.Report:
-        return checking.Report(exercise.name, (), len(exercise.checks), text)
-
+    unchecked = functools.partial(checking.Report.unchecked, exercise)
     name = exercise.name
     answer = learner.take(learner.read(path), name)
     if not answer.found:
         if name in answer.unmet:
-            return note(
+            return unchecked(
                 f"{path.name} makes {name} by running code ({answer.unmet[name]}); it must be a definition"
             )
-        return note(f"{path.name} does not define {name}")
+        return unchecked(f"{path.name} does not define {name}")
     try:
         value = learner.build(answer, path.name)
     except (Exception, SystemExit) as error:
-        return note(f"the definitions in {path.name} raised {type(error).__name__}: {error}")
+        return unchecked(f"the definitions in {path.name} raised {type(error).__name__}: {error}")
     found = checking.run(exercise, value)
     missing = [one for one in answer.unmet if f"name '{one}' is not defined" in found.message]
     if missing:
         one = missing[0]
-        return note(
+        return unchecked(
             f"{name} uses {one}, which the page makes by running code ({answer.unmet[one]}); "
             "the checker runs definitions only, so pass it as an argument or define it as a constant"
         )

@@ -10,6 +10,7 @@ import base64
 import html
 import io
 import re
+from collections.abc import Iterable
 from typing import Any
 
 #: Lines and backgrounds that show on white and on black alike.
@@ -66,6 +67,17 @@ def details(summary: str, body: str, edge: str = "") -> str:
         f'<details style="{style}"><summary style="cursor:pointer">{summary}</summary>\n'
         f'<div style="padding:.2em 0 .1em 1em">{body}</div></details>'
     )
+
+
+def table(rows: Iterable[tuple[str, ...]]) -> str:
+    """Rows of cells, which are HTML, without lines between them; nothing if there are no rows.
+
+    >>> table([])
+    ''
+    """
+    cells = ("".join(f'<td style="{CELL}">{cell}</td>' for cell in row) for row in rows)
+    body = "".join(f'<tr style="background:none">{row}</tr>' for row in cells)
+    return body and f'<table style="border:none;margin:.3em 0">{body}</table>'
 
 
 def box(body: str) -> str:

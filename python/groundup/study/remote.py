@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 import subprocess
@@ -40,9 +41,7 @@ def check_file(
 def _one(day: str, exercise: checking.Exercise, path: Path, seconds: float | None) -> checking.Report:
     limit = exercise.seconds if seconds is None else seconds
 
-    def note(text: str) -> checking.Report:
-        return checking.Report(exercise.name, (), len(exercise.checks), text)
-
+    unchecked = functools.partial(checking.Report.unchecked, exercise)
     request = json.dumps({"file": str(path.resolve()), "exercise": f"{day}.{exercise.name}"})
     command = [sys.executable, "-m", "groundup.study.child"]
     # The child stops an answer itself and can say in which call; this is for loops that it cannot interrupt.
@@ -59,13 +58,13 @@ def _one(day: str, exercise: checking.Exercise, path: Path, seconds: float | Non
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
-        return note(checking.too_long(exercise))
+        return unchecked(checking.too_long(exercise))
     except BaseException:
         process.kill()
         raise
     if process.returncode != 0 or not out:
         if process.returncode < 0:
-            return note(f"the answer ended its process: {signal.Signals(-process.returncode).name}")
+            return unchecked(f"the answer ended its process: {signal.Signals(-process.returncode).name}")
         last = (err.strip().splitlines() or ["no message"])[-1]
-        return note(f"the answer ended its process with code {process.returncode}: {last}")
+        return unchecked(f"the answer ended its process with code {process.returncode}: {last}")
     return child.from_json(json.loads(out))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,19 +33,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Subject:
-    """A page with its notebook and study data; either is None where there is none."""
+    """A page with its notebook, None where there is none, and its study data, empty where there are none."""
 
     page: Page
     notebook: Any = None
-    data: Any = None
+    data: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, page: Page, notebook: Any) -> Subject:
         """The page with the data that stand in its tree."""
         path = data_path(page.root, page.name)
-        return cls(
-            page, notebook, yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
-        )
+        data = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+        return cls(page, notebook, data or {})
 
     @property
     def cells(self) -> tuple[Cell, ...]:

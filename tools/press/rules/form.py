@@ -46,10 +46,9 @@ def motto(subject: Subject) -> Iterator[Finding]:
         yield Finding(1, "no motto: a block quote (> …) right under the title")
         return
     words = " ".join(quote[0].replace(">", " ").split()).strip("*_ ")
-    if subject.data and subject.data.get("motto") and words != " ".join(subject.data["motto"].split()):
-        yield Finding(
-            1, f"the motto is {words!r}, but in the page's data {subject.data['motto']!r}: make them one"
-        )
+    known = " ".join(str(subject.data.get("motto") or "").split())
+    if known and words != known:
+        yield Finding(1, f"the motto is {words!r}, but in the page's data {known!r}: make them one")
 
 
 @rule("3 predict")

@@ -20,7 +20,7 @@ def slug(heading: str) -> str:
 def data(subject: Subject) -> Iterator[Finding]:
     """The data file is there and names the page, its title in two languages, and its motto."""
     path = data_path(subject.page.root, subject.page.name).relative_to(subject.page.root)
-    if subject.data is None:
+    if not subject.data:
         yield Finding(1, f"the page has no {path}")
         return
     if subject.data.get("page") != subject.page.name:
@@ -36,15 +36,13 @@ def data(subject: Subject) -> Iterator[Finding]:
 def analogy(subject: Subject) -> Iterator[Finding]:
     """One analogy, which names where it breaks."""
     for key in ("idea", "like", "breaks"):
-        if subject.data is not None and not (subject.data.get("analogy") or {}).get(key):
+        if not (subject.data.get("analogy") or {}).get(key):
             yield Finding(1, f"the page's data: analogy has no {key}")
 
 
 @rule("22 cards")
 def cards(subject: Subject) -> Iterator[Finding]:
     """Twelve cards, four of them computed, each of a fact that is used and a heading that teaches it."""
-    if subject.data is None:
-        return
     found = subject.data.get("cards") or []
     computed = [card for card in found if "compute" in card]
     if len(found) < CARDS or len(computed) < COMPUTED:
@@ -75,8 +73,6 @@ def cards(subject: Subject) -> Iterator[Finding]:
 @rule("23 quiz")
 def quiz(subject: Subject) -> Iterator[Finding]:
     """Eight questions, two to four choices, one right, feedback on each."""
-    if subject.data is None:
-        return
     found = subject.data.get("quiz") or []
     if len(found) < QUESTIONS:
         yield Finding(1, f"{len(found)} quiz questions, at least {QUESTIONS}")
@@ -94,6 +90,6 @@ def quiz(subject: Subject) -> Iterator[Finding]:
 def ties(subject: Subject) -> Iterator[Finding]:
     """A number from an earlier page, and one promised to a later."""
     for key, end in (("uses", "from"), ("promises", "to")):
-        tie = (subject.data or {}).get(key) or {}
-        if subject.data is not None and not (tie.get(end) and tie.get("what")):
+        tie = subject.data.get(key) or {}
+        if not (tie.get(end) and tie.get("what")):
             yield Finding(1, f"the page's data: {key} must say {end} and what")

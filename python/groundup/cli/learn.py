@@ -2,6 +2,9 @@
 
 In a checkout the pages are opened where they stand. Those of an installed package are copied first, so that you can
 write in them; pages that are in the folder already are left as they are.
+
+JupyterLab shows Markdown as a reader wants it, and asks nothing about news, by defaults that stand in ``jupyter/``
+beside this module. Only the server that is started here reads them, and the user's own settings go before them.
 """
 
 from __future__ import annotations
@@ -9,14 +12,17 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import subprocess
+import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from groundup.cli.notebooks import copy, in_checkout, pages
 
 #: The index. The server adds its token by a "?", so the address can hold no query of ours.
 INDEX = "/lab/tree/README.md"
+#: A folder of Jupyter's configuration.
+DEFAULTS = Path(__file__).parent / "jupyter"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,11 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         nargs="?",
         type=Path,
-        default=Path("groundup-notebooks"),
-        help="where an installed package puts its pages; a checkout opens its own",
+        help="copy the pages there; without it, a checkout opens its own, and a package copies to groundup-notebooks",
     )
     parser.add_argument("--no-browser", action="store_true", help="start the server and open nothing")
-    parser.add_argument("--port", type=int, metavar="N", help="the server's port")
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="the server's port; by default the first free one"
+    )
 
 
 def command(folder: Path, port: int | None, no_browser: bool) -> list[str]:
@@ -41,9 +48,10 @@ def command(folder: Path, port: int | None, no_browser: bool) -> list[str]:
         "jupyterlab",
         f"--ServerApp.root_dir={folder}",
         f"--LabApp.default_url={INDEX}",
+        "--ServerApp.answer_yes=True",  # one Ctrl-C stops it
     ]
     if port is not None:
-        words.append(f"--port={port}")
+        words += [f"--port={port}", "--ServerApp.port_retries=0"]
     if no_browser:
         words.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -51,20 +59,39 @@ def command(folder: Path, port: int | None, no_browser: bool) -> list[str]:
     return words
 
 
+def environment(own: Mapping[str, str]) -> dict[str, str]:
+    """The server's environment: the user's ``own``, with our defaults, and this Python's kernel before any other."""
+    theirs = own.get("JUPYTER_CONFIG_PATH")
+    config = f"{theirs}{os.pathsep}{DEFAULTS}" if theirs else str(DEFAULTS)
+    return {"JUPYTER_PREFER_ENV_PATH": "1", **own, "JUPYTER_CONFIG_PATH": config}
+
+
+def check_free(port: int) -> None:
+    """Raise an OSError unless a server can listen at ``port``."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("localhost", port))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise OSError(
+                f"[learn] port {port} cannot be used: {reason}; without --port a free one is found"
+            ) from None
+
+
 def run(args: argparse.Namespace) -> int:
-    """Start JupyterLab and wait for it."""
+    """Become JupyterLab."""
     if importlib.util.find_spec("jupyterlab") is None:
         raise ImportError('[learn] needs JupyterLab: pip install "groundup[notebooks]"')
     source = pages()
     if source is None:
         raise FileNotFoundError("[learn] this version of groundup carries no pages yet")
-    folder = source
-    if not in_checkout(source):
-        folder = args.folder
+    if args.port is not None:
+        check_free(args.port)
+    folder = args.folder
+    if folder is None:
+        folder = source if in_checkout(source) else Path("groundup-notebooks")
+    if folder != source:
         print(f"{copy(source, folder)} new files in {folder}", flush=True)
     words = command(folder.resolve(), args.port, args.no_browser)
-    server = subprocess.Popen(words)
-    try:
-        return server.wait()
-    except KeyboardInterrupt:  # the server got it, too, and asks its own question
-        return server.wait()
+    os.execve(words[0], words, environment(os.environ))

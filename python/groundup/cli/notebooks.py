@@ -58,5 +58,5 @@ def run(args: argparse.Namespace) -> int:
             f"[notebooks] {taken[0]} exists; pass --overwrite to replace {len(taken)} files"
         )
     count = copy(source, args.folder, args.overwrite)
-    print(f"copied {count} files to {args.folder}; open them with: jupyter lab {args.folder}")
+    print(f"copied {count} files to {args.folder}; open them with: groundup learn {args.folder}")
     return 0

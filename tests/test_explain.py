@@ -13,8 +13,12 @@ def test_every_op_is_explained(name: str) -> None:
     shown = gu.explain(name, measure=False)
     text = str(shown)
     assert shown.signature in text and shown.formula in text and shown.numpy.strip()
-    if ops.get(name).compiled is None:
+    found = ops.get(name)
+    if found.compiled is None:
         assert "A composition of ops" in text
+    elif found.spec.kernels:
+        assert all(f" {kernel}(" in shown.cpp for kernel in found.spec.kernels)
+        assert f"// {found.compiled.file} checks" in shown.cpp
     else:
         assert "GU_OP" in shown.cpp and name in shown.cpp
     assert "<pre" in shown._repr_html_()

@@ -85,7 +85,7 @@ class Spec:
     bench: Callable[[np.random.Generator], Sample] | None = None  # a call large enough to time
     args: dict[str, str] = field(default_factory=dict)  # parameter -> its line in the docstring
     source: str = ""  # paper or text that defines it
-    kernels: tuple[str, ...] = ()  # names in cpp/kernels to show, where the op's own file only checks and records
+    kernels: tuple[str, ...] = ()  # of cpp/kernels, to show where the op's own file only checks
 
     @property
     def signature(self) -> str:

@@ -35,7 +35,8 @@ def tree(tmp_path: Path) -> Path:
     for name in ("curriculum.yaml", "glossary.yaml"):
         shutil.copy(ROOT / study / name, tmp_path / study / name)
     (tmp_path / "notebooks" / "source" / "sprint").mkdir(parents=True)
-    shutil.copy(ROOT / "notebooks" / "README.md", tmp_path / "notebooks" / "README.md")
+    for index in (ROOT / "notebooks").glob("README*.md"):
+        shutil.copy(index, tmp_path / "notebooks" / index.name)
     page(tmp_path).write_text(SOURCE, encoding="utf-8")
     return tmp_path
 
@@ -61,9 +62,9 @@ def test_third_page(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert press(tree) == 0
     first = notebook(tree).read_text(encoding="utf-8")
     assert '"3.0\\n"' in first
-    index = (tree / "notebooks" / "README.md").read_text(encoding="utf-8")
-    assert "[Training against inference](sprint/day35.ipynb)" in index
-    assert "[训练与推理](sprint/day35.ipynb)" in index
+    for name, link in (("README.md", "[Training against inference]"), ("README.zh.md", "[训练与推理]")):
+        index = (tree / "notebooks" / name).read_text(encoding="utf-8")
+        assert f"{link}(sprint/day35.ipynb)" in index
     capsys.readouterr()
     assert press(tree) == 0
     assert "all 1 pages are current" in capsys.readouterr().out

@@ -1,6 +1,6 @@
-"""The generated parts of the index, the glossary, and the list of analogies.
+"""The generated parts of the index in both languages, the glossary, and the list of analogies.
 
-``notebooks/README.md`` keeps its prose; what stands between ``<!-- press: NAME LANGUAGE -->`` and the next
+An index, ``notebooks/README*.md``, keeps its prose; what stands between ``<!-- press: NAME LANGUAGE -->`` and the next
 ``<!-- press: end -->`` is made from ``curriculum.yaml``. ``glossary.md`` and ``analogies.md`` are made whole.
 """
 
@@ -65,9 +65,9 @@ def curriculum(root: Path, kind: str, language: str) -> str:
     return table(HEADS[kind, language], rows)
 
 
-def readme(root: Path) -> str:
-    """The index with its generated parts anew."""
-    text = (root / "notebooks" / "README.md").read_text(encoding="utf-8")
+def readme(root: Path, path: Path) -> str:
+    """An index with its generated parts anew."""
+    text = path.read_text(encoding="utf-8")
     return BLOCK.sub(lambda m: f"{m[1]}{curriculum(root, m[2], m[3])}{m[4]}", text)
 
 
@@ -102,10 +102,9 @@ def analogies(root: Path) -> str:
 def files(root: Path) -> dict[Path, str]:
     """What is generated, as it should be; nothing where the tree has no index."""
     folder = root / "notebooks"
-    if not (folder / "README.md").exists():
-        return {}
-    return {
-        folder / "README.md": readme(root),
+    made = {path: readme(root, path) for path in sorted(folder.glob("README*.md"))}
+    return made and {
+        **made,
         folder / "glossary.md": glossary(root),
         folder / "analogies.md": analogies(root),
     }

@@ -138,6 +138,22 @@ def root_of_values(Q, K, V, mask):
     return softmax(hidden(Q @ K.T / math.sqrt(V.shape[1]), mask)) @ V
 
 
+@wrong("attention", says=r"the weights must be \[\[0.33, 0.67\]")
+def scale_of_another_size(Q, K, V, mask):
+    return softmax(hidden(Q @ K.T / 4, mask)) @ V
+
+
+@wrong("attention", says="weigh the same, whatever the query")
+def mean_of_the_visible(Q, K, V, mask):
+    return mask / mask.sum(axis=1, keepdims=True) @ V
+
+
+@wrong("attention", says="one gets weight -")
+def no_power(Q, K, V, mask):
+    scores = scores_of(Q, K) * mask
+    return scores / scores.sum(axis=1, keepdims=True) @ V
+
+
 @wrong("attention", says="denominator has seen")
 def mask_after(Q, K, V, mask):
     return (softmax(scores_of(Q, K)) * mask) @ V
@@ -156,6 +172,11 @@ def ignores_mask(Q, K, V, mask):
 @wrong("attention", says="in place of its score still weighs")
 def zeros_not_minus_infinity(Q, K, V, mask):
     return softmax(scores_of(Q, K) * mask) @ V
+
+
+@wrong("attention", says="not all are numbers")
+def times_minus_infinity(Q, K, V, mask):
+    return softmax(scores_of(Q, K) * np.where(mask, 1, -np.inf)) @ V
 
 
 @wrong("attention", says="no key is left")
@@ -208,6 +229,13 @@ def masked_after_the_power(Q, K, V, mask):
     scores = scores_of(Q, K)
     e = np.exp(scores - scores.max(axis=1, keepdims=True)) * mask
     return e @ V / e.sum(axis=1, keepdims=True)
+
+
+@wrong("attention", says="the future leaks")
+def masked_after_the_power_and_kept_from_0(Q, K, V, mask):
+    scores = scores_of(Q, K)
+    e = np.exp(scores - scores.max(axis=1, keepdims=True)) * mask
+    return e @ V / (e.sum(axis=1, keepdims=True) + 1e-12)
 
 
 @wrong("attention", says="visible weight vanished")
@@ -408,6 +436,18 @@ def begins_anew(pairs):
             highest, above, below = score, 0.0, 0.0
         above, below = above + math.exp(score - highest) * value, below + math.exp(score - highest)
     return above / below
+
+
+@wrong("streaming_mean", says="other score is smaller by 2000")
+def too_large_is_left_out(pairs):
+    reference, mean = next(pairs)
+    below = 1.0
+    for score, value in pairs:
+        if score - reference < 700:
+            weight = math.exp(score - reference)
+            below += weight
+            mean += weight / below * (value - mean)
+    return mean
 
 
 @wrong("streaming_mean", says="both weigh the same")

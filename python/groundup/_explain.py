@@ -109,6 +109,10 @@ class Explanation:
         return f'<div style="line-height:1.5">{"".join(parts)}</div>'
 
 
+#: In the font of a page around it Chromium may draw a root without its sign: only a font made for mathematics has all.
+MATH_FONTS = "STIX Two Math,Cambria Math,Latin Modern Math,DejaVu Math TeX Gyre,Noto Sans Math,math,serif"
+
+
 def typeset(formula: str, display: str = "block") -> str:
     """LaTeX as MathML, which needs no script; without latex2mathml in dollars, for the notebook to typeset."""
     try:
@@ -116,7 +120,8 @@ def typeset(formula: str, display: str = "block") -> str:
 
         for name in ("max", "min"):  # which it does not know
             formula = formula.replace(rf"\arg\{name}", rf"\operatorname{{arg{name}}}")
-        return str(convert(formula, display=display))
+        math = str(convert(formula, display=display))
+        return math.replace("<math ", f'<math style="font-family:{MATH_FONTS}" ', 1)
     except ModuleNotFoundError:
         return f"$${html.escape(formula, quote=False)}$$"
 

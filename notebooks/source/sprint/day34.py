@@ -210,7 +210,7 @@ assert abs(w.sum() - 1) < 1e-12 and w.argmax() == 2 and w @ v > q**2
 # upward, the mean of neighbours lies above the middle. Now let q and k be lists of d numbers, *vectors*,
 # here d = 2, and ‖q‖ the length of one, √ of the sum of its squares. Multiply out the square:
 #
-# $$-\tfrac12\lVert q-k_j\rVert^2 = q\cdot k_j-\tfrac12\lVert q\rVert^2-\tfrac12\lVert k_j\rVert^2$$
+# $$-\tfrac12\| q-k_j\|^2 = q\cdot k_j-\tfrac12\| q\|^2-\tfrac12\| k_j\|^2$$
 #
 # The middle term is the same for all j: a factor above and below the fraction, so it cancels. If all keys
 # have the same length, the last one cancels, too. What is left is the dot product.
@@ -225,9 +225,7 @@ print(by_distance.round(3), by_product.round(3), sep="\n")
 assert np.allclose(by_distance, by_product, rtol=1e-12)
 k[1] *= 3  # one key three times as long
 by_distance, by_product = softmax(-((q - k) ** 2).sum(axis=1) / 2), softmax(k @ q)
-print(
-    f"a key three times as long: by distance {by_distance[1]:.2f} of the weight, by product {by_product[1]:.2f}"
-)
+print(f"one key three times as long: {by_distance[1]:.2f} by distance, {by_product[1]:.2f} by product")
 assert by_product[1] > by_distance[1] + 0.5
 
 # %% [markdown]
@@ -536,7 +534,7 @@ b, s, t = 1 / 16, np.arange(7), np.arange(7)[:, None]
 scores = np.where(s <= t, X @ X.T / math.sqrt(8) - b * (t - s), -np.inf)
 assert np.allclose(ours(fused, X, X, X, is_causal=True, slopes=gu.tensor(np.array([b]))), softmax(scores) @ X)
 slopes = np.asarray(gu.alibi_slopes(H))
-print("rotary, sinusoids and ALiBi in NumPy and C++: the same; slopes of our three heads:", slopes)
+print("rotary, sinusoids and ALiBi are the same in C++; slopes b of our three heads:", slopes.round(3))
 assert slopes[0] == b
 
 # %% [markdown]
@@ -561,7 +559,7 @@ for name in list(schemes)[1:]:
 at_home = {name: validate(one) for name, one in schemes.items()}
 
 # %% tags=["measured"]
-print({name: round(loss, 2) for name, loss in at_home.items()}, f"pairs of characters: {bigram:.2f}")
+print({name: round(loss, 2) for name, loss in at_home.items()}, f"pairs: {bigram:.2f}")
 some = min(at_home["learned"], at_home["sinusoidal, √C"])
 assert at_home["rotary"] + spread < at_home["alibi"] < some - spread < at_home["none"] - 2 * spread
 assert at_home["sinusoidal"] > at_home["none"] + spread and abs(at_home["none"] - bigram) < 0.2
@@ -592,9 +590,8 @@ for name, curve in curves.items():
 # other two.
 
 # %% tags=["measured"]
-assert (
-    abs(curves["alibi"][-1] - curves["alibi"][1]) < 0.2 and curves["rotary"][-1] > curves["rotary"][1] + 0.5
-)
+assert abs(curves["alibi"][-1] - curves["alibi"][1]) < 0.2
+assert curves["rotary"][-1] > curves["rotary"][1] + 0.5
 assert curves["none"][-1] + spread < min(curves[name][-1] for name in ("rotary", "learned", "sinusoidal, √C"))
 title = f"Rotary climbs from {curves['rotary'][1]:.1f} to {curves['rotary'][-1]:.1f} nats; ALiBi holds"
 ax = gu.plot.lines(np.arange(16, 256, 32), curves, title=title, ylabel="loss, nats")
@@ -685,9 +682,8 @@ for name, one in (("untrained", writer), ("trained", model)):
     (anew, logits, _), (cached, close, _), (forgot, far, _) = (
         write(one, prompt, 40, how) for how in ("anew", "cache", "forgets")
     )
-    print(
-        f"{name:9s} anew    {tokenizer.decode(anew[128:])!r}\n          forgets {tokenizer.decode(forgot[128:])!r}"
-    )
+    for label, text in (("anew", anew), ("forgets", forgot)):
+        print(f"{name:9s} {label:7s} {tokenizer.decode(text[128:])!r}")
     assert np.array_equal(anew, cached) and abs(logits - close).max() < 1e-3 < abs(logits - far).max()
     assert np.array_equal(anew, forgot) == (name == "untrained")  # the check that misses it
 
@@ -787,9 +783,7 @@ for name, one in gpts.items():
     validate(one)
     weights = np.asarray(one.h[0].attn.weights)  # B,H,T,T
     on_future, row = weights[..., future].sum() / weights.sum(), weights.sum(axis=-1)
-    print(
-        f"{name:13s} {on_future:.0%} of the weight on the future, rows sum to {row.min():.2f} … {row.max():.2f}"
-    )
+    print(f"{name:13s} {on_future:4.0%} on the future, rows sum to {row.min():.2f} … {row.max():.2f}")
     assert (on_future == 0) == (name != "A off by one") and (row.min() < 0.5) == (name == "B mask after")
 
 # %% [markdown]
@@ -904,7 +898,8 @@ gu.check("day34.causal_mask", causal_mask)
 # ## Exercise 2: attention (20 minutes, difficulty 3 of 5)
 #
 # Write `attention(Q, K, V, mask)` in NumPy: Q [n, d], K [m, d], V [m, d_v], mask [n, m] bool, True where a
-# key may be seen; every query sees at least one key. Returns [n, d_v]. Scores may be as large as 1000.
+# key may be seen; every query sees at least one key. Returns [n, d_v]. Scores, hidden ones too, lie between
+# −1000 and 1000.
 
 
 # %% tags=["stub"]
@@ -965,10 +960,8 @@ ax = diagram(boxes, arrows, title="1 set of weights, a cache for every conversat
 free, chats = 80e9 - 14e9 - 6e9, {}
 for n_kv in (32, 8, 1):
     a_token = 2 * L * n_kv * d_head * 2
-    chats[n_kv] = int(free / (a_token * 4096))
-    print(
-        f"{n_kv:2d} key/value heads: {a_token / 1024:3.0f} KiB a token, {chats[n_kv]:3d} chats of 4,096 tokens"
-    )
+    chats[n_kv] = int(free / (a_token * 4096))  # of 4,096 tokens each
+    print(f"{n_kv:2d} key/value heads: {a_token / 1024:3.0f} KiB a token, {chats[n_kv]:3d} chats")
 assert chats[32] == gu.lm.measure.conversations(free, tokens=4096, bytes_per_token=usual) == 27
 assert 4 * chats[32] <= chats[8] < 5 * chats[32] and chats[1] >= 32 * chats[32]
 

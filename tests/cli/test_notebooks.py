@@ -40,6 +40,7 @@ def start(monkeypatch: pytest.MonkeyPatch, folder: Path | None = None, port: int
     """The words and the environment of the JupyterLab that the command would become."""
     became: list[Any] = []
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(learn, "sign", lambda source: None)
     monkeypatch.setattr(os, "execve", lambda path, *rest: became.extend(rest))
     learn.run(argparse.Namespace(folder=folder, port=port, no_browser=True))
     return became
@@ -77,6 +78,22 @@ def test_the_index_opens_as_a_reader_wants_it(monkeypatch: pytest.MonkeyPatch) -
     assert viewers == {"markdown": "Markdown Preview"}
     monkeypatch.delenv("JUPYTER_CONFIG_PATH")
     assert start(monkeypatch)[1]["JUPYTER_CONFIG_PATH"] == ours
+
+
+def test_pages_are_trusted_as_they_come(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    from nbformat.sign import NotebookNotary
+
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")])
+    source = tmp_path / "pages" / "sprint" / "page.ipynb"
+    source.parent.mkdir(parents=True)
+    nbformat.write(page, source)
+    learn.sign(tmp_path / "pages")
+    notary = NotebookNotary()
+    assert notary.check_signature(nbformat.read(source, as_version=4))
+    page.cells[0].source = "2"
+    assert not notary.check_signature(page)
 
 
 def test_a_port_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

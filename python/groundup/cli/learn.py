@@ -4,7 +4,8 @@ In a checkout the pages are opened where they stand. Those of an installed packa
 write in them; pages that are in the folder already are left as they are.
 
 JupyterLab shows Markdown as a reader wants it, and asks nothing about news, by defaults that stand in ``jupyter/``
-beside this module. Only the server that is started here reads them, and the user's own settings go before them.
+beside this module. Only the server that is started here reads them, and the user's own settings go before them. Pages
+are signed as they come with the package: of what nobody trusts, JupyterLab strips the formulas.
 """
 
 from __future__ import annotations
@@ -79,6 +80,16 @@ def check_free(port: int) -> None:
             ) from None
 
 
+def sign(source: Path) -> None:
+    """Let Jupyter trust the pages as they stand in ``source``, wherever a copy is opened."""
+    import nbformat
+    from nbformat.sign import NotebookNotary
+
+    notary = NotebookNotary()
+    for page in source.rglob("*.ipynb"):
+        notary.sign(nbformat.read(page, as_version=4))
+
+
 def run(args: argparse.Namespace) -> int:
     """Become JupyterLab."""
     if importlib.util.find_spec("jupyterlab") is None:
@@ -93,5 +104,6 @@ def run(args: argparse.Namespace) -> int:
         folder = source if in_checkout(source) else Path("groundup-notebooks")
     if folder != source:
         print(f"{copy(source, folder)} new files in {folder}", flush=True)
+    sign(source)
     words = command(folder.resolve(), args.port, args.no_browser)
     os.execve(words[0], words, environment(os.environ))

@@ -95,6 +95,7 @@ def _parameters() -> dict[str, Any]:
         "hatch.linewidth": 0.7,
         "image.cmap": "cividis",
         "legend.fontsize": 10,
+        "legend.handlelength": 2.6,  # a dash on either side of the marker
         "legend.frameon": True,
         "legend.framealpha": 0.9,
         "legend.edgecolor": "#cccccc",
@@ -347,19 +348,17 @@ def token_heatmap(
     with style():
         from matplotlib.colors import LinearSegmentedColormap
 
-        side = min(6.6, 1.6 + 0.38 * len(across))
-        ax = _axes(ax, (max(5.4, side + 1.0), max(2.6, min(7.0, 1.3 + 0.3 * len(tokens)))))
+        width = max(5.4, min(7.6, 2.6 + 0.38 * len(across)))
+        ax = _axes(ax, (width, max(2.6, min(7.0, 1.3 + 0.3 * len(tokens)))))
         colours = LinearSegmentedColormap.from_list("groundup", ["#FFFFFF", "#9CCBEC", "#0072B2", "#002B49"])
         image = ax.imshow(w, cmap=colours, vmin=vmin, vmax=vmax, aspect="auto")
         ax.grid(False)
-        ax.set_xticks(
-            range(len(across)),
-            [token_label(t) for t in across],
-            rotation=60,
-            ha="right",
-            rotation_mode="anchor",
-            parse_math=False,
-        )
+        labels = [token_label(t) for t in across]
+        lying = (
+            max(map(len, labels)) * len(labels) * 0.1 < width - 1.6
+        )  # inches: letters are about a tenth wide
+        turned = {} if lying else {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+        ax.set_xticks(range(len(across)), labels, parse_math=False, **turned)
         ax.set_yticks(range(len(tokens)), [token_label(t) for t in tokens], parse_math=False)
         if numbers if numbers is not None else len(across) <= 10:
             middle = sum(image.get_clim()) / 2
@@ -372,7 +371,7 @@ def token_heatmap(
                     va="center",
                     color="white" if w[i, j] > middle else "black",
                 )
-        ax.figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02)
+        ax.figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02, aspect=30)
         return _finish(ax, title, xlabel, ylabel)
 
 

@@ -11,6 +11,7 @@
 #   make stubs        generate the type stubs of the compiled core   (make check-stubs: are they current?)
 #   make pages        execute the pages whose source changed   (one: make pages ARGS=day33; all: ARGS=--all)
 #   make html         the pages as HTML that needs no script and no network, in build/html
+#   make screenshots  pictures of the pages, as HTML and in JupyterLab, in build/screenshots; wants Playwright
 #   make lint-pages   the rules of pages that a program can check
 #   make check-pages  execute every page and compare with what is committed
 #   make break-pages  plant bugs in every page and see each of its assertions fail
@@ -39,7 +40,7 @@ CXX_FILES = $(shell git ls-files 'cpp/*.cpp' 'cpp/*.hpp' 'tests/*.cpp' 'tests/*.
 
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: help demo test test-cpp test-peers test-levels sanitize lint format types stubs check-stubs pages html lint-pages check-pages break-pages notebooks bench bench-peers build clean
+.PHONY: help demo test test-cpp test-peers test-levels sanitize lint format types stubs check-stubs pages html screenshots lint-pages check-pages break-pages notebooks bench bench-peers build clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -84,6 +85,9 @@ pages: $(VENV)/.dev
 
 html: $(VENV)/.dev
 	$(BIN)/python -m tools.press --html build/html $(ARGS)
+
+screenshots: $(VENV)/.dev $(VENV)/.notebooks
+	$(BIN)/python -m tools.press --shots build/screenshots $(ARGS)
 
 lint-pages: $(VENV)/.dev
 	$(BIN)/python -m tools.press --lint $(ARGS)

@@ -6,6 +6,7 @@ python -m tools.press day33            press one page
 python -m tools.press --check          run every page; fail where a notebook is not what its source gives
 python -m tools.press --break          plant bugs in every page and see its assertions fail
 python -m tools.press --html DIR       write pages as HTML that needs no script and no network
+python -m tools.press --shots DIR      write pictures of pages, as HTML and in JupyterLab, light and dark
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--html", type=Path, metavar="DIR", help="export the pages there, for light and dark screens"
     )
+    top.add_argument("--shots", type=Path, metavar="DIR", help="write pictures of the pages' screens there")
     top.add_argument("--workers", type=int, default=1, metavar="N", help="pages at once")
     top.add_argument(
         "--root", type=Path, default=ROOT, metavar="DIR", help="the tree that the pages stand in"
@@ -125,6 +127,10 @@ def command(args: argparse.Namespace) -> int:
         from tools.press.export import export
 
         return int(run(pages, lambda page: export(page, args.html), args.workers) > 0)
+    if args.shots:
+        from tools.press.shots import take
+
+        return int(run(pages, lambda page: take(page, args.shots), args.workers) > 0)
     changed = [page for page in pages if args.all or args.pages or not notebook.is_current(page)]
     if not changed:
         print(f"all {len(pages)} pages are current")

@@ -33,8 +33,11 @@ def cells() -> list[tuple[str, list[str], str]]:
         made.append(("code", [], f"print(len({tag!r}))"))
     made[3] = ("code", [], "guess = 4\nprint(guess)")
     made[5] = ("code", [], "print(guess, guess / 2)")
-    made[11] = ("code", [], "assert sum(rows) == 3\nprint(sum(rows))")
+    made[7] = ("code", [], "assert sum(rows) == 1 + 2\nprint(sum(rows))")
+    made[9] = ("code", [], "assert sum(rows) == 3\nprint(sum(rows))")
+    made[11] = ("code", [], "assert sum(rows) > 2\nprint(sum(rows))")
     made[13] = ("code", [], 'draw(title=f"{sum(rows)} it is")')
+    made[15] = ("code", [], "wrong = max(rows)\nassert wrong > 0\nassert wrong != sum(rows)\nprint(wrong)")
     made += [
         ("markdown", ["exercise"], "## Yours\n\nAbout 20 minutes, difficulty 2."),
         ("code", ["stub"], "def mean(values):\n    raise NotImplementedError"),
@@ -42,7 +45,7 @@ def cells() -> list[tuple[str, list[str], str]]:
     ]
     for tag in ("design", "drill", "quiz", "cards"):
         made += [("markdown", [tag], f"## The {tag}"), ("code", [], f"print({tag!r})")]
-    return [*made, ("markdown", ["next"], "## Next")]
+    return [*made, ("markdown", ["next"], "## Next\n\nDay 98 gave us a number, day 100 gets one.")]
 
 
 def data() -> dict[str, Any]:
@@ -138,16 +141,22 @@ SPOILT: list[tuple[str, Callable[[Draft], Any]]] = [
     ("3 predict", lambda d: d.text(6, "print(4 + 4)")),
     ("4 folds", lambda d: d.text(5, "## A\n\n<details><summary>s</summary>\ntext</details>")),
     ("4 folds", lambda d: d.text(5, "## A\n\n<details><summary>s</summary>\n\n$x$</details>")),
-    ("5 length", lambda d: d.text(8, "\n".join(["print(len(rows))"] * 16))),
+    ("5 length", lambda d: d.text(18, "\n".join(["print(len(rows))"] * 16))),
     ("5 in a row", lambda d: d.cells.extend([("markdown", [], "More.")] * 3)),
+    ("6 steps", lambda d: d.text(8, "print(sum(rows))")),
+    ("6 steps", lambda d: d.text(10, "assert sum(rows) > 2\nprint(sum(rows))")),
     ("7 equations", lambda d: d.text(5, f"## A\n\n{FORMULA}\n\n{FORMULA}")),
-    ("9 names", lambda d: d.text(8, "tmp = 3\nprint(tmp)")),
-    ("9 names", lambda d: d.text(8, "loss_2 = 3\nprint(loss_2)")),
-    ("9 letters", lambda d: d.text(8, "q = 3\nprint(q)")),
+    ("8 symbols", lambda d: d.text(5, "## A\n\n$$y = q + 1$$")),
+    ("9 names", lambda d: d.text(18, "tmp = 3\nprint(tmp)")),
+    ("9 names", lambda d: d.text(18, "loss_2 = 3\nprint(loss_2)")),
+    ("9 letters", lambda d: d.text(18, "q = 3\nprint(q)")),
     ("11 numbers", lambda d: d.text(5, "## A\n\nIt takes 37.5 % of all.")),
     ("12 break", lambda d: d.cells.__setitem__(slice(14, 16), [("markdown", ["break"], "## B\n\nIt would fail.")])),
+    ("12 break", lambda d: d.text(16, "assert sum(rows) > 2\nprint(sum(rows))")),
     ("14 plots", lambda d: d.text(14, "draw()")),
-    ("15 constants", lambda d: d.text(8, 'print("ours is faster")')),
+    ("14 plots", lambda d: d.text(14, 'draw(title="It is so")')),
+    ("15 constants", lambda d: d.text(18, 'print("ours is faster")')),
+    ("16 surprise", lambda d: d.text(5, "## A\n\n**" + "word " * 20 + "ends.**")),
     ("17 words", lambda d: d.text(5, "word " * 121)),
     ("17 voice", lambda d: d.text(5, "It is simply so.")),
     ("17 voice", lambda d: d.text(5, "Good \U0001f600")),
@@ -164,6 +173,7 @@ SPOILT: list[tuple[str, Callable[[Draft], Any]]] = [
     ("23 quiz", lambda d: d.data["quiz"][0].update(choices=d.data["quiz"][0]["choices"] * 3)),
     ("23 quiz", lambda d: d.data["quiz"][0]["choices"][1].pop("why")),
     ("24 ties", remove("promises")),
+    ("24 ties", lambda d: d.data["uses"].update({"from": "sprint/day97"})),
     ("25 figures", lambda d: d.text(13, "## Why?")),
     ("25 pictures", lambda d: setattr(d, "png", picture(alpha=128))),
     ("25 pictures", lambda d: setattr(d, "png", picture(size=220))),
@@ -174,10 +184,10 @@ SPOILT: list[tuple[str, Callable[[Draft], Any]]] = [
     ("form outputs", lambda d: d.outputs.update({2: stream("in /home/someone/file")})),
     ("form sections", lambda d: d.cells.__setitem__(16, ("markdown", [], "## About tell"))),
     ("form check", lambda d: d.text(12, "print(sum(rows))")),
-    ("form imports", lambda d: d.text(8, "import torch\nprint(torch)")),
-    ("form imports", lambda d: d.text(8, "import urllib.request\nprint(urllib)")),
+    ("form imports", lambda d: d.text(18, "import torch\nprint(torch)")),
+    ("form imports", lambda d: d.text(18, "import urllib.request\nprint(urllib)")),
     ("form data", lambda d: d.data["title"].pop("zh")),
-    ("form syntax", lambda d: d.text(8, "print(")),
+    ("form syntax", lambda d: d.text(18, "print(")),
 ]  # fmt: skip
 
 

@@ -12,6 +12,10 @@ from tools.press.rules.base import DAYS, DISPLAY, FENCE, HEADING, ORDER, Finding
 LINES = 15
 IN_A_ROW = 3
 EQUATIONS = 6
+EQUAL = re.compile(r"==|allclose\(|isclose\(|array_equal\(")
+LETTER = re.compile(r"(?<![A-Za-z\\'’])[A-Za-z](?![A-Za-z'’])")
+#: Words in an equation, its commands among them.
+WORDS = re.compile(r"\\(?:text|mathrm|operatorname)\{[^}]*\}|\\[A-Za-z]+|_\{[A-Za-z]{2,}\}")
 
 
 @rule("1 opening")
@@ -110,14 +114,45 @@ def equations(subject: Subject) -> Iterator[Finding]:
         yield Finding(len(subject.cells), "the last displayed equation is followed by no code")
 
 
+def asserts(subject: Subject, *sections: str) -> list[ast.Assert]:
+    """The assertions of some sections."""
+    inside = [cell for cell in subject.code if subject.section_of(cell) in sections]
+    return [n for cell in inside for n in ast.walk(subject.trees[cell.number]) if isinstance(n, ast.Assert)]
+
+
+@rule("6 steps")
+def steps(subject: Subject) -> Iterator[Finding]:
+    """Loop, NumPy and our own code are asserted equal."""
+    for sections, what in ((("numpy",), "NumPy and a loop"), (("cpp", "check"), "our code and NumPy")):
+        start = next((number for tag, number in subject.sections if tag in sections), None)
+        if start and not any(EQUAL.search(ast.unparse(found.test)) for found in asserts(subject, *sections)):
+            yield Finding(start, f"nothing asserts that {what} give the same")
+
+
+@rule("8 symbols")
+def symbols(subject: Subject) -> Iterator[Finding]:
+    """What an equation is made of is spoken of, at the latest in the prose that follows; but for a sum's index."""
+    for cell in subject.markdown:
+        spoken = " ".join(DISPLAY.sub(" ", c.text) for c in subject.markdown if c.number <= cell.number + 2)
+        known = set(LETTER.findall(spoken))
+        for match in DISPLAY.finditer(FENCE.sub("", cell.text)):
+            indices = set(re.findall(r"_\{\s*([A-Za-z])\s*=", match[1]))
+            right = WORDS.sub(" ", match[1]).partition("=")[2]
+            for letter in sorted(set(re.findall(r"[A-Za-z]", right)) - indices - known):
+                where = line_of(cell.text, cell.text.find(match[0]))
+                yield Finding(
+                    cell.number, f"{letter!r} of the equation is not in the prose: say what it is", where
+                )
+
+
 @rule("12 break")
 def breaks(subject: Subject) -> Iterator[Finding]:
-    """What is broken on purpose is run."""
-    if all(tag != "break" for tag, _ in subject.sections):
-        return
-    if not any(subject.section_of(cell) == "break" for cell in subject.code):
-        at = next(number for tag, number in subject.sections if tag == "break")
-        yield Finding(at, "the wrong version is described only: run it")
+    """What is broken on purpose is run; a check misses it, and another catches it."""
+    start = next((number for tag, number in subject.sections if tag == "break"), None)
+    if start and len(asserts(subject, "break")) < 2:
+        yield Finding(
+            start, "run what is wrong, and assert the check that misses it and the one that does not"
+        )
 
 
 @rule("19 exercises")
@@ -167,7 +202,6 @@ def sections(subject: Subject) -> Iterator[Finding]:
 @rule("form check")
 def asserted(subject: Subject) -> Iterator[Finding]:
     """What a page says holds is asserted: at least in its section check."""
-    at = next((number for tag, number in subject.sections if tag == "check"), None)
-    inside = [cell for cell in subject.code if subject.section_of(cell) == "check"]
-    if at and not any(isinstance(n, ast.Assert) for c in inside for n in ast.walk(subject.trees[c.number])):
-        yield Finding(at, "section check asserts nothing")
+    start = next((number for tag, number in subject.sections if tag == "check"), None)
+    if start and not asserts(subject, "check"):
+        yield Finding(start, "section check asserts nothing")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import io
 import re
 from collections.abc import Iterator
 
+from tools.press.page import Cell
 from tools.press.rules.base import Finding, Subject, plain, rule
 
 PICTURE = 100_000
@@ -19,14 +21,32 @@ ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}|<[\w.]+ object at ")
 PATHS = re.compile(r"(?:^|[\s'\"(>])/(?:root|home|Users|tmp|work|opt|var/folders)/")
 
 
+def titles(subject: Subject, cell: Cell) -> list[ast.expr]:
+    """What a cell gives its plots as titles; of a name, what the page sets it to."""
+    found: list[ast.expr] = []
+    for node in ast.walk(subject.trees[cell.number]):
+        if isinstance(node, ast.keyword) and node.arg == "title":
+            found.append(node.value)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "set_title":
+            found += node.args[:1]
+    names = {node.id for node in found if isinstance(node, ast.Name)}
+    for node in (node for tree in subject.trees.values() for node in ast.walk(tree)):
+        if isinstance(node, ast.Assign) and any(getattr(t, "id", "") in names for t in node.targets):
+            found.append(node.value)
+    return found
+
+
 @rule("14 plots")
 def plots(subject: Subject) -> Iterator[Finding]:
-    """A plot answers a question that stands above it, and its title states the answer."""
+    """A plot answers a question that stands above it, and its title states the answer, with a computed number."""
     for cell in subject.code:
         if not any("image/png" in output.get("data", {}) for output in subject.outputs(cell)):
             continue
-        if not re.search(r"\btitle\s*=|set_title\(", cell.text):
+        inside = [node for title in titles(subject, cell) for node in ast.walk(title)]
+        if not inside:
             yield Finding(cell.number, "a plot without a title: let it state the answer, with its number")
+        elif "diagram(" not in cell.text and not any(isinstance(node, ast.FormattedValue) for node in inside):
+            yield Finding(cell.number, "the title of a plot holds no computed number: put the answer into it")
         above = [c.text for c in subject.cells[: cell.number - 1] if c.kind == "markdown"][-2:]
         if not any("?" in plain(text) for text in above):
             yield Finding(cell.number, "no question stands above the plot: what does it answer?")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tools.press.rules.base import DISPLAY, Finding, Subject, line_of, plain, rule
+from tools.press.rules.base import DISPLAY, FENCE, Finding, Subject, line_of, plain, rule
 
 BETWEEN = 120
+RETOLD = 20
 FORBIDDEN = re.compile(r"\b(simply|powerful)\b", re.I)
 EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u26ff\u2705\u2728\u274c\u2753\u2757\u2b50\ufe0f]")
 WORD = re.compile(r"\w[\w'’.,-]*|[\u4e00-\u9fff]")
@@ -18,6 +19,18 @@ EXEMPT_BEFORE = re.compile(
     r"(?:\b(?:[Dd]ays?|[Pp]ages?|[Ss]ections?|[Bb]locks?|[Cc]hapters?|[Dd]ifficulty|Python|article|NF\w*|GPT|U\+\w*)[\s-]*|\[\^?)$"
 )
 SMALL = 12
+
+
+@rule("16 surprise")
+def surprise(subject: Subject) -> Iterator[Finding]:
+    """What stands out in bold can be told again: at most 20 words a sentence."""
+    for cell in subject.markdown:
+        text = FENCE.sub(lambda match: "\n" * match[0].count("\n"), cell.text)
+        for match in re.finditer(r"\*\*(.+?)\*\*", text, re.S):
+            count = max(len(WORD.findall(sentence)) for sentence in re.split(r"(?<=[.?!:])\s+", match[1]))
+            if count > RETOLD:
+                where = line_of(text, match.start())
+                yield Finding(cell.number, f"{count} words in bold, at most {RETOLD}: say it shorter", where)
 
 
 @rule("4 folds")

@@ -89,7 +89,10 @@ def quiz(subject: Subject) -> Iterator[Finding]:
 @rule("24 ties")
 def ties(subject: Subject) -> Iterator[Finding]:
     """A number from an earlier page, and one promised to a later."""
+    prose = " ".join(cell.text for cell in subject.markdown)
     for key, end in (("uses", "from"), ("promises", "to")):
         tie = subject.data.get(key) or {}
         if not (tie.get(end) and tie.get("what")):
             yield Finding(1, f"the page's data: {key} must say {end} and what")
+        elif (day := re.search(r"day(\d+)$", tie[end])) and not re.search(rf"\b[Dd]ay {day[1]}\b", prose):
+            yield Finding(1, f"the page {key} something of day {day[1]}, but its text does not say so")

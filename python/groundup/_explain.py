@@ -198,7 +198,8 @@ def _measured(spec: Spec) -> tuple[str, Speed]:
     if moved:
         cost += f": {flops / moved:.2g} operations a byte"
     line = (
-        f"{row.cpp_ms:.3g} ms against {row.numpy_ms:.3g} ms: {row.speedup:.1f} times NumPy, {row.gb_per_s:.1f} GB/s, "
+        f"{row.cpp_ms:.3g} ms against {row.numpy_ms:.3g} ms: {row.speedup:.1f} times NumPy "
+        f"(95 %: {row.low:.1f} to {row.high:.1f}), {row.gb_per_s:.1f} GB/s, "
         f"{row.gf_per_s:.1f} GF/s, {row.share:.0%} of what this machine can do"
     )
     return cost, Speed(

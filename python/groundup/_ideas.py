@@ -97,5 +97,5 @@ def bpe_speed() -> str:
     micro = 1e6 / len(words)
     return (
         f"{timed.ours * micro:.1f} µs a word against {timed.theirs * micro:.0f} µs in Python: "
-        f"{timed.ratio:.0f} times as fast, {len(words):,} words one by one"
+        f"{timed.ratio:.0f} times as fast (95 %: {timed.low:.0f} to {timed.high:.0f}), {len(words):,} words one by one"
     )

@@ -115,6 +115,26 @@ def longest_match(data, merges):
     return ids
 
 
+@wrong("encode", says="most frequent in this text")
+def most_frequent_first(data, merges):
+    rank = {pair: k for k, pair in enumerate(merges)}
+    ids = list(data)
+    while known := [pair for pair in pairwise(ids) if pair in rank]:
+        pair = min(known, key=lambda one: (-known.count(one), rank[one]))
+        ids = replaced(ids, pair, 256 + rank[pair])
+    return ids
+
+
+@wrong("encode", says="is a return missing")
+def return_forgotten(data, merges):
+    lowest_rank_first(data, merges)
+
+
+@wrong("encode", says="a bytes came")
+def bytes_for_ids(data, merges):
+    return bytes(data)
+
+
 @wrong("encode", says="off by one")
 def ids_from_255(data, merges):
     ids = list(data)
@@ -170,6 +190,29 @@ right("first_merge")(
     """
     WITH pairs AS (SELECT token AS l, LEAD(token) OVER (PARTITION BY doc ORDER BY place) AS r FROM tokens)
     SELECT l, r, COUNT(*) AS n FROM pairs WHERE r IS NOT NULL GROUP BY l, r ORDER BY n DESC, l, r LIMIT 1
+    """
+)
+right("first_merge")(
+    """
+    WITH pairs AS (SELECT token AS l, LEAD(token) OVER (PARTITION BY doc ORDER BY place) AS r FROM tokens),
+         counts AS (SELECT l, r, COUNT(*) AS n FROM pairs WHERE r IS NOT NULL GROUP BY l, r)
+    SELECT l, r, n FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY n DESC, l, r) AS place FROM counts) WHERE place = 1
+    """
+)
+right("first_merge")(
+    """
+    WITH pairs AS (SELECT token AS l, LEAD(token) OVER (PARTITION BY doc ORDER BY place) AS r FROM tokens),
+         counts AS (SELECT l, r, COUNT(*) AS n FROM pairs WHERE r IS NOT NULL GROUP BY l, r)
+    SELECT * FROM counts WHERE n = (SELECT n FROM counts ORDER BY n DESC LIMIT 1) ORDER BY l, r LIMIT 1
+    """
+)
+right("first_merge")(
+    """
+    WITH pairs AS (SELECT token AS l, LEAD(token) OVER (PARTITION BY doc ORDER BY place) AS r FROM tokens),
+         counts AS (SELECT l, r, COUNT(*) AS n FROM pairs WHERE r IS NOT NULL GROUP BY l, r),
+         best AS (SELECT * FROM counts WHERE n = (SELECT n FROM counts ORDER BY n DESC LIMIT 1)),
+         lefts AS (SELECT MIN(l) AS l FROM best)
+    SELECT l, MIN(r), n FROM best WHERE l = (SELECT l FROM lefts LIMIT 1) GROUP BY l, n
     """
 )
 wrong("first_merge", says="crosses documents")(
@@ -234,5 +277,42 @@ wrong("first_merge", says="without a neighbour")(
     SELECT l, r, COUNT(r) AS n
     FROM (SELECT token AS l, LEAD(token) OVER (PARTITION BY doc ORDER BY place) AS r FROM tokens)
     GROUP BY l, r ORDER BY n DESC, l, r LIMIT 1
+    """
+)
+wrong("first_merge", says="the wrong way round")(
+    """
+    SELECT a.token, b.token, COUNT(*) AS n FROM tokens a JOIN tokens b ON b.doc = a.doc AND b.place = a.place + 1
+    GROUP BY a.token, b.token ORDER BY n, a.token, b.token LIMIT 1
+    """
+)
+wrong("first_merge", says="tells pairs of")(
+    """
+    SELECT a.token, b.token, COUNT(*) AS n FROM tokens a JOIN tokens b ON b.doc = a.doc AND b.place = a.place + 1
+    GROUP BY a.token, b.token ORDER BY n DESC LIMIT 1
+    """
+)
+wrong("first_merge", says="tells pairs of")(
+    """
+    SELECT l, r, COUNT(*) AS n
+    FROM (SELECT token AS l, LEAD(token) OVER (PARTITION BY doc ORDER BY place) AS r FROM tokens)
+    WHERE r IS NOT NULL GROUP BY l, r ORDER BY n DESC LIMIT 1  -- ties come sorted
+    """
+)
+wrong("first_merge", says="with the same left token")(
+    """
+    SELECT a.token, b.token, COUNT(*) AS n FROM tokens a JOIN tokens b ON b.doc = a.doc AND b.place = a.place + 1
+    GROUP BY a.token, b.token ORDER BY n DESC, 1 LIMIT 1
+    """
+)
+wrong("first_merge", says="counted as one")(
+    """
+    SELECT a.token, b.token, COUNT(*) AS n FROM tokens a JOIN tokens b ON b.doc = a.doc AND b.place = a.place + 1
+    GROUP BY a.token || b.token ORDER BY n DESC, a.token, b.token LIMIT 1
+    """
+)
+wrong("first_merge", says="one after the other")(
+    """
+    SELECT a.token, b.token, COUNT(*) AS n FROM tokens a JOIN tokens b ON b.doc = a.doc AND b.place = a.place + 1
+    GROUP BY a.token, b.token ORDER BY n DESC, a.token || b.token LIMIT 1
     """
 )

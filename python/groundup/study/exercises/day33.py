@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
 from groundup.reference.bpe import BPE, Pair
 from groundup.study.checking import Exercise, expect
-from groundup.study.sql import Query
+from groundup.study.sql import Query, SQLError
 
 Encode = Callable[[bytes, list[Pair]], Any]
 
 
-def _spelled(ids: Any, merges: list[Pair], data: bytes) -> bytes:
-    """The bytes that ids stand for; says what is wrong where they stand for none."""
+def _listed(encode: Encode, data: bytes, merges: list[Pair]) -> Any:
+    """What came, if it is a list."""
+    ids = encode(data, list(merges))
+    expect(ids is not None, f"for {data!r} a list of ids must come back, but None came: is a return missing?")
     expect(
         isinstance(ids, (list, tuple)),
         f"for {data!r} a list of ids must come back, but a {type(ids).__name__} came",
     )
+    return ids
+
+
+def _spelled(ids: Any, merges: list[Pair], data: bytes) -> bytes:
+    """The bytes that ids stand for; says what is wrong where they stand for none."""
     tokens = [bytes([byte]) for byte in range(256)]
     for left, right in merges:
         tokens.append(tokens[left] + tokens[right])
@@ -36,7 +44,7 @@ def _spelled(ids: Any, merges: list[Pair], data: bytes) -> bytes:
 
 def _ask(encode: Encode, data: bytes, merges: list[Pair]) -> list[int]:
     """The learner's ids, if they spell the text and nothing is left to merge."""
-    ids = encode(data, list(merges))
+    ids = _listed(encode, data, merges)
     shown = f"{data!r} with merges {merges}" if len(merges) < 6 else repr(data)
     spelled = _spelled(ids, merges, data)
     if len(spelled) > len(data):
@@ -58,7 +66,7 @@ def _ask(encode: Encode, data: bytes, merges: list[Pair]) -> list[int]:
 
 def one_merge(encode: Encode) -> None:
     "One merge: `low`, where `l` and `o` were merged."
-    ids = encode(b"low", [(108, 111)])
+    ids = _listed(encode, b"low", [(108, 111)])
     expect(
         255 not in ids,
         f"the first merge makes id 256, the first that is no byte, but {ids} came: ids are off by one",
@@ -115,6 +123,17 @@ def not_the_longest(encode: Encode) -> None:
     )
 
 
+def not_the_most_frequent(encode: Encode) -> None:
+    "The pair learned first may be the rarer one."
+    merges = [(97, 98), (98, 99)]
+    ids = _ask(encode, b"bcabcbc", merges)
+    expect(
+        ids == [257, 256, 99, 257],
+        f"b'bcabcbc' with merges {merges} became {ids}: the pair most frequent in this text went first, "
+        "but merges go in the order in which they were learned",
+    )
+
+
 def example_of_the_page(encode: Encode) -> None:
     "The page's `aaabdaaabac`, three merges deep."
     merges = [(97, 97), (256, 97), (257, 98)]
@@ -154,7 +173,7 @@ Rows = list[tuple[int, int, str]]
 COLUMNS = ("doc", "place", "token")
 
 
-def _rows(*docs: str) -> Rows:
+def _rows(*docs: Sequence[str]) -> Rows:
     return [(doc, place, token) for doc, text in enumerate(docs) for place, token in enumerate(text)]
 
 
@@ -172,8 +191,10 @@ def _best(query: Query, rows: Rows) -> tuple[Any, ...]:
 def hand_example(query: Query) -> None:
     "The page's `aaabdaaabac`: the pair `a`, `a`, 4 times."
     row = _best(query, _rows("aaabdaaabac"))
-    expect(row[2] != 1, f"in aaabdaaabac, one document, {row} came: documents were counted, not occurrences")
-    expect(row == ("a", "a", 4), f"in aaabdaaabac the pair a, a stands 4 times, but {row} came")
+    shown = f"in aaabdaaabac the pair a, a stands 4 times, but {row} came"
+    expect(row != ("a", "a", 1), f"{shown}: documents were counted, not occurrences")
+    expect(row[2] != 1, f"{shown}: the rarest pair, so the counts are ordered the wrong way round")
+    expect(row == ("a", "a", 4), shown)
 
 
 def direction(query: Query) -> None:
@@ -214,6 +235,39 @@ def ties(query: Query) -> None:
     expect(
         row == ("a", "b", 1),
         f"of ac, ab and ad, once each, ab comes first, but {row} came: equal counts need an order",
+    )
+
+
+def ties_settled(query: Query) -> None:
+    "Equal counts are settled by the query, not by the order in which SQLite happens to sort."
+    # Where ORDER BY leaves nothing open, a further term in front of the LIMIT changes nothing.
+    other_way = Query(re.sub(r"(?is)\blimit\b(?!.*\blimit\b)", ", 1 DESC, 2 DESC LIMIT", query.text))
+    for docs, left_open in ((["ab", "cd"], "pairs"), (["ab", "ac"], "pairs with the same left token")):
+        row, rows = _best(query, _rows(*docs)), _rows(*docs)
+        try:
+            other = next(iter(other_way({"tokens": (COLUMNS, rows)})), None)
+        except SQLError:  # the last LIMIT is not that of a list of pairs
+            continue
+        expect(
+            other == row,
+            f"in the documents {' and '.join(docs)} {row} came, but nothing in the ORDER BY tells {left_open} of "
+            f"equal counts apart: another database may give {other}",
+        )
+
+
+def long_tokens(query: Query) -> None:
+    "Tokens of several characters: `ab`, `c` is not `a`, `bc`."
+    row = _best(query, _rows(*[["ab", "c"]] * 2, *[["a", "bc"]] * 2, *[["x", "y"]] * 3))
+    expect(
+        row == ("x", "y", 3),
+        f"ab, c and a, bc stand twice each, and x, y 3 times, but {row} came: pairs that read the same "
+        "when written together were counted as one",
+    )
+    row = _best(query, _rows(["ab", "a"], ["a", "c"]))
+    expect(
+        row == ("a", "c", 1),
+        f"of ab, a and a, c the second comes first, as a is smaller than ab, but {row} came: "
+        "left and right token must be compared one after the other, not written together",
     )
 
 
@@ -258,6 +312,7 @@ EXERCISES = [
             rank_order,
             not_from_the_left,
             not_the_longest,
+            not_the_most_frequent,
             example_of_the_page,
             arguments_stay,
             invariant,
@@ -273,7 +328,17 @@ EXERCISES = [
             "right token, how often. No pair crosses documents; of equal counts the smaller left token comes "
             "first, then the smaller right one."
         ),
-        checks=(hand_example, direction, documents, any_order, ties, nothing, ragged_documents),
+        checks=(
+            hand_example,
+            direction,
+            documents,
+            any_order,
+            ties,
+            ties_settled,
+            long_tokens,
+            nothing,
+            ragged_documents,
+        ),
         kind="sql",
     ),
 ]

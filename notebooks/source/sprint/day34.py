@@ -10,6 +10,7 @@
 # %%
 import math
 import re
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -81,7 +82,7 @@ model = gpt()
 losses = train(model)
 right_loss, bigram = validate(model), pairs.nll(val_ids[: shown.size + 1])
 print(f"on 128 hidden windows: pairs of characters {bigram:.2f}, our GPT {right_loss:.2f} nats")
-assert right_loss < bigram - 0.3
+assert right_loss < bigram - 0.6
 
 # %% [markdown]
 # It beats the table that knows one character back, so it must be looking further. Where? A *head* of
@@ -122,7 +123,7 @@ print(repr(sentence), "| weight on the left neighbour, a head:", before.round(2)
 
 # %% tags=["measured"]
 head = int(before.argmax())
-assert before[head] > 2 * even
+assert before[head] > 3 * even
 title = f"Head {head + 1} gives {before[head]:.0%} of its weight to the left neighbour"
 ax = gu.plot.token_heatmap(w[head], list(sentence), title=title, numbers=False)
 
@@ -167,11 +168,11 @@ score = (query * key).sum(axis=-1)  # 2000,32
 largest = softmax(score).max(axis=-1)
 error = 1.96 * largest.std() / math.sqrt(len(largest))  # 95 % of such means fall within it
 print(f"guess {guess:.2f}, answer {largest.mean():.2f} ± {error:.2f}, ratio {largest.mean() / guess:.1f}")
-assert 0.77 < largest.mean() < 0.85 and error < 0.02
+assert 0.79 < largest.mean() < 0.85 and error < 0.015
 
 # %%
 scaled = softmax(score / math.sqrt(d)).max(axis=-1).mean()
-assert 0.14 < scaled < 0.19
+assert 0.15 < scaled < 0.19
 gu.study.fold(
     "Why so large?",
     f"Adding {d} products of random numbers gives scores spread over about {score.std():.1f}, not 1. The "
@@ -203,7 +204,7 @@ q = 2.0
 w = softmax(-((q - k) ** 2) / 2)
 print("the bump at distances 0, 1, 3:", np.exp(-(np.array([0, 1, 3]) ** 2) / 2).round(2))
 print("weights", w.round(2), f"sum {w.sum():.0f}, look-up at {q}: {w @ v:.2f}, the exact value is {q**2:.2f}")
-assert abs(w.sum() - 1) < 1e-12 and w.argmax() == 2 and w @ v > q**2
+assert abs(w.sum() - 1) < 1e-12 and w.argmax() == 2 and w @ v > q**2 + 0.9
 
 # %% [markdown]
 # Statisticians smooth curves this way. The look-up comes out above the exact 4: on a curve that bends
@@ -238,7 +239,7 @@ with gu.no_grad():
     key = np.asarray(split_heads(gu.split(model.h[0].attn.qkv(x), [C, C, C], dim=-1)[1]))
 low, high = np.quantile(np.linalg.norm(key, axis=-1), [0.1, 0.9])
 print(f"8 of 10 keys of its first layer have a length between {low:.1f} and {high:.1f}")
-assert high > 1.3 * low
+assert high > 1.4 * low
 
 # %% [markdown]
 # They differ, and a long key draws more than its nearness earns. One thing is left: how large is a dot product?
@@ -351,7 +352,8 @@ assert list(seen.values()) == [7, 1]
 # %%
 inputs = [gu.tensor(rng.standard_normal(shape), requires_grad=True) for shape in [(1, 2, 5, 4)] * 3]
 for is_causal in (False, True):
-    assert gu.autograd.gradcheck(lambda q, k, v, c=is_causal: fused(q, k, v, is_causal=c), inputs)
+    function = partial(fused, is_causal=is_causal)
+    assert gu.autograd.gradcheck(function, inputs, raise_exception=False)
 print("gradients of query, key and value agree with finite differences, with and without a mask")
 
 # %% [markdown] tags=["measure"]
@@ -383,8 +385,8 @@ for name in ("unscaled", "divided by √d", "divided by √keys"):
 for name, values in kept.items():
     print(f"{name:17s}", "  ".join(f"d = {d}: {value:4.1f}" for d, value in zip(sizes, values, strict=True)))
 flat = kept["divided by √d"]
-assert kept["unscaled"][2] < 2.5 and max(flat) - min(flat) < 2 and min(flat) > 15
-assert kept["divided by √keys"][0] > 28 and kept["divided by √keys"][-1] < 10
+assert kept["unscaled"][2] < 2 and max(flat) - min(flat) < 2 and min(flat) > 19
+assert kept["divided by √keys"][0] > 29 and kept["divided by √keys"][-1] < 7
 
 # %% [markdown]
 # Unscaled, more dimensions mean fewer keys in use. With √d the count barely moves; the wrong root is too
@@ -453,11 +455,13 @@ with_root, no_root = (
 )
 for one in (*with_root[1:], *no_root):
     train(one)
+
+# %% tags=["measured"]
 loss_with, loss_without = (np.array([validate(one) for one in some]) for some in (with_root, no_root))
 worse, spread = loss_without - loss_with, np.ptp(loss_with)
 print("with √d", loss_with.round(3), " without", loss_without.round(3), f" pairs of characters {bigram:.2f}")
 print(f"without is worse by {worse.min():.3f} to {worse.max():.3f}; seeds alone spread over {spread:.3f}")
-assert worse.min() > 0 and worse.max() < 0.15 and spread < 0.1
+assert spread < 0.1 and worse.min() > 0 and worse.max() < 0.15
 
 
 # %% tags=["measured"]
@@ -468,11 +472,12 @@ def size(model):  # of the first layer's matrices for queries and keys, multipli
 
 ratio = np.array([size(one) / size(other) for one, other in zip(with_root, no_root, strict=True)])
 print(f"with the root, the product of these sizes is {ratio.min():.1f} to {ratio.max():.1f} times as large")
-assert ratio.min() > 1.2 and ratio.max() < 4
+assert ratio.min() > 1.4 and ratio.max() < 3
 
 # %% [markdown]
 # **The surprise: our guess was wrong, training survives without √d.** With heads of 16 numbers the root is
-# only 4, and smaller weights make up for a part of it; what is left costs a few hundredths of a nat.
+# only 4, and smaller weights make up for a part of it; what is left costs a few hundredths of a nat, and
+# seeds alone differ by a few hundredths, too.
 #
 # Two more choices of ours depart from their papers. The transformer of 2017 brings channels to spread 1
 # after each addition, ours (like GPT-2) before. GPT-2 starts its weights at spread 0.02, we at 0.06. Run
@@ -482,10 +487,13 @@ assert ratio.min() > 1.2 and ratio.max() < 4
 after, small = gpt(), gpt(start=0.02)
 for block in after.h:
     block.pre_norm = False
-train(after), train(small)
+for one in (after, small):
+    train(one)
+
+# %% tags=["measured"]
 papers = {"ours": right_loss, "norm after": validate(after), "start at 0.02": validate(small)}
 print({name: round(loss, 2) for name, loss in papers.items()}, f"pairs of characters: {bigram:.2f}")
-assert min(papers, key=papers.get) == "ours" and max(papers.values()) > right_loss + spread
+assert papers["norm after"] > right_loss + spread and papers["start at 0.02"] > right_loss + 0.25
 
 # %% [markdown]
 # ## Does attention know order?
@@ -529,7 +537,7 @@ score = {(t, s): (R(t) @ q) @ (R(s) @ k) for t, s in ((9, 5), (54, 50), (9, 6))}
 for (t, s), turned in score.items():
     print(f"places {t:2d} and {s:2d}: {turned:.6f} = {q @ R(s - t) @ k:.6f}")
     assert math.isclose(turned, q @ R(s - t) @ k, rel_tol=1e-9)
-assert math.isclose(score[9, 5], score[54, 50], rel_tol=1e-9) and abs(score[9, 5] - score[9, 6]) > 0.01
+assert abs(score[9, 5] - score[9, 6]) > 0.01
 
 # %% [markdown]
 # Only the distance counts, as the formula says. A departure: the paper pairs neighbours, as R does; ours,
@@ -556,25 +564,31 @@ assert slopes[0] == b
 
 
 # %% tags=["measured"]
+schemes = {"rotary": model}
+for name in ("none", "learned", "sinusoidal", "alibi"):
+    schemes[name] = gpt(name)
+    train(schemes[name])
+
+
+# %% tags=["measured"]
 class ScaledWaves(nn.Module):
     def forward(self, x, start=0):
         return x * math.sqrt(C) + gu.sinusoidal_positions(start + x.shape[1], C)[start:]
 
 
-schemes = {"rotary": model}
-for name in ("none", "learned", "sinusoidal", "alibi"):
-    schemes[name] = gpt(name)
-schemes["sinusoidal, √C"] = gpt("sinusoidal")
-schemes["sinusoidal, √C"].wpe = ScaledWaves()  # wpe adds positions to token vectors
-for name in list(schemes)[1:]:
-    train(schemes[name])
-at_home = {name: validate(one) for name, one in schemes.items()}
+scaled = gpt("sinusoidal")
+scaled.wpe = ScaledWaves()  # wpe adds positions to token vectors
+train(scaled)
+schemes["sinusoidal, √C"] = scaled
 
 # %% tags=["measured"]
+at_home = {name: validate(one) for name, one in schemes.items()}
 print({name: round(loss, 2) for name, loss in at_home.items()}, f"pairs: {bigram:.2f}")
-some = min(at_home["learned"], at_home["sinusoidal, √C"])
-assert at_home["rotary"] + spread < at_home["alibi"] < some - spread < at_home["none"] - 2 * spread
-assert at_home["sinusoidal"] > at_home["none"] + spread and abs(at_home["none"] - bigram) < 0.2
+added = at_home["learned"], at_home["sinusoidal, √C"]
+assert at_home["rotary"] + spread < at_home["alibi"] < min(added) - spread
+assert max(added) + spread < at_home["none"] < at_home["sinusoidal"] - spread
+gain = bigram - at_home["none"]  # all that attention earns without positions
+assert 0 < gain < 0.25
 
 # %% [markdown]
 # (No two that we rank lie closer than the three seeds above.) Without positions the whole transformer is
@@ -594,8 +608,9 @@ for name in ("rotary", "none"):
         )
     same[name] = (straight.argmax(axis=-1) == mixed.argmax(axis=-1)).mean()
 print("past shuffled, the same guess:", {name: f"{share:.0%}" for name, share in same.items()})
-print(f"without positions logits still move by up to {abs(straight - mixed).max():.1f}")
-assert same["none"] > 0.85 > same["rotary"] + 0.3 and abs(straight - mixed).max() > 0.1
+drift = abs(straight - mixed).max()
+print(f"without positions logits still move by up to {drift:.1f}")
+assert same["none"] > 0.85 > same["rotary"] + 0.3 and drift > 1
 
 # %% [markdown]
 # Hardly: it knows the newest character and little else.
@@ -621,9 +636,9 @@ for name, curve in curves.items():
 # other two.
 
 # %% tags=["measured"]
-assert abs(curves["alibi"][-1] - curves["alibi"][1]) < 0.2
-assert curves["rotary"][-1] > curves["rotary"][1] + 0.5
+assert abs(curves["alibi"][-1] - curves["alibi"][1]) < 0.15
 assert curves["none"][-1] + spread < min(curves[name][-1] for name in ("rotary", "learned", "sinusoidal, √C"))
+assert curves["rotary"][-1] > curves["rotary"][1] + 0.7
 title = f"Rotary climbs from {curves['rotary'][1]:.1f} to {curves['rotary'][-1]:.1f} nats; ALiBi holds"
 ax = gu.plot.lines(np.arange(16, 256, 32), curves, title=title, ylabel="loss, nats")
 ax = ax.set_xlabel("place in the text (trained on the first 64)")
@@ -633,32 +648,29 @@ ax = ax.set_xlabel("place in the text (trained on the first 64)")
 #
 # ## Which heads matter?
 #
-# Silence one head at a time: set to zero the 16 columns of the matrix `proj` that read it, and validate
-# again, for each of the three rotary GPTs above. How much does the loss rise without each head?
+# Silence one head at a time: in an editable copy, multiply its weights by zero, so that it fetches nothing,
+# and validate again, for each of the three rotary GPTs above. How much does the loss rise without each
+# head?
 
 
 # %% tags=["measured"]
 def without_head(model, layer, head):
-    weight = model.h[layer].attn.proj.weight
-    saved = np.array(weight)
-    silenced = saved.copy()
-    silenced[:, head * D : (head + 1) * D] = 0
-    with gu.no_grad():
-        weight.copy_(gu.tensor(silenced))
-        loss = validate(model)
-        weight.copy_(gu.tensor(saved))
-    return loss
+    kept = np.ones((H, 1, 1), dtype=np.float32)
+    kept[head] = 0
+    silenced = edited(model, right)
+    silenced.h[layer].attn.rule = lambda scores: right(scores) * gu.tensor(kept)
+    return validate(silenced)
 
 
 heads = [(layer, head) for layer in range(2) for head in range(H)]
-cost = np.array([[without_head(one, *which) - validate(one) for which in heads] for one in with_root])  # 3,6
+silent = np.array([[without_head(one, *which) for which in heads] for one in with_root])  # 3,6
+cost = silent - loss_with[:, None]
 times = cost[:, :H].mean(axis=1) / cost[:, H:].mean(axis=1)
 
 # %% tags=["measured"]
 print(cost.round(2), "first layer, on average:", times.round(1), "times the second", sep="\n")
 print(f"no positions at all: {at_home['none'] - right_loss:.2f} nats more")
-assert times.min() > 1.5 and validate(model) == right_loss
-assert cost.mean(axis=0).max() < at_home["none"] - right_loss
+assert times.min() > 2 and cost.mean(axis=0).max() < at_home["none"] - right_loss
 
 # %% [markdown]
 # On average a first-layer head costs more to lose, in each of the three models; the whiskers reach from the
@@ -715,8 +727,9 @@ for name, one in (("untrained", writer), ("trained", model)):
     )
     for label, text in (("anew", anew), ("forgets", forgot)):
         print(f"{name:9s} {label:7s} {tokenizer.decode(text[128:])!r}")
-    assert np.array_equal(anew, cached) and abs(logits - close).max() < 1e-3 < abs(logits - far).max()
-    assert np.array_equal(anew, forgot) == (name == "untrained")  # the check that misses it
+    assert abs(logits - close).max() < 1e-3 < abs(logits - far).max()
+    same = [np.array_equal(anew, text) for text in (cached, forgot)]
+    assert same == [True, name == "untrained"]  # the check that misses it
 
 # %% [markdown]
 # The untrained model repeats itself, so a cache that forgets writes the same tokens: that check misses it.
@@ -791,9 +804,11 @@ gpts, history = {"right": edited(model, right)}, {"right": losses}  # the GPT on
 for name, rule in (("A off by one", off_by_one), ("B mask after", mask_after)):
     gpts[name] = edited(gpt(), rule)
     history[name] = train(gpts[name])
+
+# %% tags=["measured"]
 claimed = {name: validate(one) for name, one in gpts.items()}
 print({name: round(loss, 2) for name, loss in claimed.items()}, "nats on text never seen")
-assert max(claimed["A off by one"], claimed["B mask after"]) < claimed["right"] / 4
+assert max(claimed["A off by one"], claimed["B mask after"]) < claimed["right"] / 6
 
 # %% [markdown]
 # The loss on hidden text (the *validation loss*), the judge we trust, calls both a triumph. In training, too,
@@ -803,7 +818,7 @@ assert max(claimed["A off by one"], claimed["B mask after"]) < claimed["right"] 
 steps = np.arange(0, 500, 20) + 10
 smooth = {name: np.reshape(values, (-1, 20)).mean(axis=1) for name, values in history.items()}
 left = {name: steps[np.argmax(smooth[name] < smooth["right"] - 0.5)] + 10 for name in list(gpts)[1:]}
-assert 0 < left["A off by one"] <= left["B mask after"] <= 100
+assert 20 < left["A off by one"] <= left["B mask after"] <= 100
 title = f"A leaves the right mask by step {left['A off by one']}, B by step {left['B mask after']}"
 level = {"pairs of characters": float(bigram)}
 ax = gu.plot.loss_curve(dict.fromkeys(smooth, steps), smooth, baselines=level, title=title)
@@ -845,7 +860,7 @@ for name in gpts:
     )
 print(f"pairs of characters {bigram:.2f}: among {math.exp(bigram):.0f}")
 assert abs(true["right"] - claimed["right"]) < 1e-3
-assert true["right"] + 0.5 < true["B mask after"] < true["A off by one"]
+assert min(true["A off by one"], true["B mask after"]) > bigram
 
 # %% tags=["measured"]
 labels = {(name, how): f"{name}, {how}" for name in gpts for how in ("claimed", "honest")}
@@ -875,7 +890,8 @@ def peeks(model, t=30):  # how far the past moves when the future is changed
 # %% tags=["measured"]
 moved = {name: peeks(one) for name, one in (*gpts.items(), ("fused op", model))}
 print("logits move by up to", {name: round(far, 4) for name, far in moved.items()})
-assert moved["right"] == moved["fused op"] == 0 and min(moved["A off by one"], moved["B mask after"]) > 1
+assert max(moved["right"], moved["fused op"]) == 0
+assert min(moved["A off by one"], moved["B mask after"]) > 1
 
 # %% [markdown]
 # **The surprise: a mask bug improved the validation loss, and rows that fell short told the next letter.** Was
@@ -896,7 +912,7 @@ print(f"B claims {claimed['B mask after']:.2f}, honestly {true['B mask after']:.
 print(
     f"rows made whole, it claims {claim:.3f}, honestly {honesty:.3f}; logits move by up to {peeks(cured):.0e}"
 )
-assert peeks(cured) < 1e-3 and abs(claim - honesty) < 1e-3
+assert peeks(cured) < 1e-4 and abs(claim - honesty) < 1e-3
 assert abs(claim - true["B mask after"]) < 0.05
 
 # %% [markdown] tags=["tell"]
@@ -1005,7 +1021,7 @@ for n_kv in (32, 8, 1):
     chats[n_kv] = int(free / (a_token * 4096))  # of 4,096 tokens each
     print(f"{n_kv:2d} key/value heads: {a_token / 1024:3.0f} KiB a token, {chats[n_kv]:3d} chats")
 assert chats[32] == gu.lm.measure.conversations(free, tokens=4096, bytes_per_token=usual) == 27
-assert 4 * chats[32] <= chats[8] < 5 * chats[32] and chats[1] >= 32 * chats[32]
+assert [fit // chats[32] for fit in chats.values()] == [1, 4, 33]
 
 # %% [markdown]
 # Four ways to pay less. *Fewer key/value heads*: 8 take a quarter, with less room to tell tokens apart.

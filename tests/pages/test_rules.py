@@ -50,7 +50,7 @@ def cells() -> list[tuple[str, list[str], str]]:
 
 def data() -> dict[str, Any]:
     """Study data that keep every rule."""
-    card = {"ask": "What follows?", "answer": "This.", "link": "#yours"}
+    card = {"ask": "What follows?", "answer": "This.", "link": "#Yours"}
     choices = [{"text": "a", "right": True, "why": "yes"}, {"text": "b", "why": "no"}]
     return {
         "page": "sprint/day99",

@@ -167,6 +167,7 @@ SPOILT: list[tuple[str, Callable[[Draft], Any]]] = [
     ("22 cards", lambda d: d.data["cards"].pop()),
     ("22 cards", lambda d: d.data["cards"][3].pop("compute")),
     ("22 cards", lambda d: d.data["cards"][3].update(link="#nowhere")),
+    ("22 cards", lambda d: (d.text(5, "## Why √?"), d.data["cards"][3].update(link="#Why-√?"))),
     ("22 cards", lambda d: d.data["cards"][3].update(ask="Who wrote it?")),
     ("22 cards", lambda d: d.data["cards"][3].update(id="c1")),
     ("23 quiz", lambda d: d.data["quiz"].pop()),

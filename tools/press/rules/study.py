@@ -66,6 +66,10 @@ def cards(subject: Subject) -> Iterator[Finding]:
             yield Finding(
                 1, f"card {name}: link {card.get('link')!r} is no heading of the page, such as #Who-pays?"
             )
+        elif not card["link"].isascii():
+            yield Finding(
+                1, f"card {name}: JupyterLab follows no link but of ASCII, not {card['link']!r}: rename the heading"
+            )
 
 
 @rule("23 quiz")

@@ -1,11 +1,11 @@
 # %% [markdown] tags=["motto"]
-# # Day 34: Who looks at whom? Attention
+# # Day 34 · Attention
 #
-# > Attention is a soft look-up, and whatever the denominator sees, the model knows.
+# > **Attention is a soft look-up, and whatever the denominator sees, the model knows.**
 #
-# About 90 minutes with the exercises. You need Python, a little NumPy and school mathematics; the rest is on
-# this page. Afterwards you can write causal attention from memory, say what √d buys, catch a mask that
-# leaks, and price a KV cache.
+# *About 90 minutes with the exercises; Python, a little NumPy and school mathematics are enough.*
+# Afterwards you can write causal attention from memory, say what √d buys, catch a mask that leaks, and
+# price a KV cache.
 
 # %%
 import math
@@ -141,12 +141,12 @@ gu.study.steps(frames, title=f"Head {head + 1} reads {sentence[:begun]}")
 # later on this page we break it twice.
 
 # %% [markdown] tags=["predict"]
-# ## Predict: how sure is a random look-up?
+# ## How sure is a random look-up?
 #
-# One query and 32 keys, each a list of d = 64 random numbers with mean 0 and *variance* 1 (the mean squared
-# distance from the mean; its root we call *spread*). A query's *score* with a key is their *dot product*: multiply
-# entry by entry, add up. *Softmax* turns scores into weights: e^score over the sum of all e^score. Nothing
-# matches here; an even split gives each key 1/32 = 0.03.
+# One query and 32 keys, each a list of d = 64 random numbers with mean 0 and *variance* 1 (the mean
+# squared distance from the mean; its root we call *spread*). A query's *score* with a key is their *dot
+# product*: multiply entry by entry, add up. *Softmax* turns scores into weights: $e^{\text{score}}$ over
+# the sum of all $e^{\text{score}}$. Nothing matches here; an even split gives each key 1/32 = 0.03.
 #
 # **How large is the largest of the 32 weights, on average?** Change `guess`.
 
@@ -190,12 +190,12 @@ gu.study.fold(
 #
 # Start in one dimension. You have pairs (k, v), keys and values, and want the value at a new place q, the
 # query. A dictionary needs an exact match. A soft look-up takes the mean of all values, near keys counting
-# more, by a bump e^(−distance²/2):
+# more, by a bump $e^{-\text{distance}^2/2}$:
 #
 # $$y(q)=\sum_j w_j\,v_j,\qquad w_j=\frac{e^{-(q-k_j)^2/2}}{\sum_i e^{-(q-k_i)^2/2}}$$
 #
-# Here q is one number, 2.0; k and v hold seven numbers each; j and i count the seven; w_j is the weight of
-# pair j.
+# Here q is one number, 2.0; k and v hold seven numbers each; j and i count the seven; $w_j$ is the weight
+# of pair j.
 
 # %%
 k = np.arange(7.0)  # keys 0 … 6
@@ -260,8 +260,8 @@ for d in (1, 4, 16, 64, 256):
 # %% [markdown] tags=["numpy"]
 # ## How does it look in NumPy?
 #
-# All queries at once, as rows of Q (n × d); keys as rows of K (m × d), values as rows of V (m × d_v). Below
-# n = 5, m = 7, d = 8, d_v = 3. The famous line:
+# All queries at once, as rows of Q (n × d); keys as rows of K (m × d), values as rows of V (m × $d_v$).
+# Below n = 5, m = 7, d = 8, $d_v$ = 3. The famous line:
 #
 # $$\operatorname{attention}(Q,K,V)=\operatorname{softmax}\!\Big(\frac{QK^{\top}}{\sqrt d}\Big)V$$
 #
@@ -294,7 +294,7 @@ assert np.allclose(by_loop(Q, K, V), vectorised, rtol=1e-12)
 
 # %% [markdown]
 # A *causal* mask hides the future: token i sees tokens 0 … i. As a loop, stop early; as a matrix, write −∞
-# over the scores of later keys, since e^−∞ = 0.
+# over the scores of later keys, since $e^{-\infty} = 0$.
 
 
 # %%
@@ -315,10 +315,10 @@ assert np.allclose(causal_by_loop(X, X, X), causal(X, X, X), rtol=1e-12)
 # ## And as our C++ op?
 #
 # Same mathematics, one difference worth knowing: the op never stores the whole n × m table. It takes a few
-# dozen queries at a time (a *fused* op: scores, softmax and mean in one go) and reuses their memory for the
-# next. (The paper named below, FlashAttention, walks over the keys as well and never holds a whole row;
-# today's drill does that.) Look for three lines at the end of the C++: `max_score`; `exp_row`, which takes
-# e^(score − largest) and their sum; and `normalize`, the division.
+# dozen queries at a time (a *fused* op: scores, softmax and mean in one go) and reuses their memory for
+# the next. (The paper named below, FlashAttention, walks over the keys as well and never holds a whole
+# row; today's drill does that.) Look for three lines at the end of the C++: `max_score`; `exp_row`, which
+# takes $e^{\text{score} - \text{largest}}$ and their sum; and `normalize`, the division.
 
 # %% tags=["measured"]
 gu.explain("fused_attention")
@@ -357,11 +357,11 @@ for is_causal in (False, True):
 print("gradients of query, key and value agree with finite differences, with and without a mask")
 
 # %% [markdown] tags=["measure"]
-# ## Why √d? Count the keys that are really used
+# ## Why divide at all? Count the keys that are really used
 #
-# Weights 0.5, 0.5, 0, 0 use two keys. In general the *effective number of keys* is e^entropy, *entropy*
-# being −Σ w ln w: 32 for an even split of 32, 1 for a single winner. How does it change with d: unscaled,
-# divided by √d, and by the root of another number, that of the keys?
+# Weights 0.5, 0.5, 0, 0 use two keys. In general the *effective number of keys* is $e^{\text{entropy}}$,
+# *entropy* being −Σ w ln w: 32 for an even split of 32, 1 for a single winner. How does it change with d:
+# unscaled, divided by √d, and by the root of another number, that of the keys?
 
 
 # %%
@@ -511,12 +511,12 @@ assert bag < 1e-12 and masked > 0.5
 # %% [markdown]
 # One layer sees a bag; a mask makes it the bag of the past. So someone must write positions in. *Learned*: a
 # trained vector for each place is added to the token. *Sinusoidal*: the added vector is fixed, sines and
-# cosines of many wavelengths. *Rotary*: a matrix R_t turns query and key, each pair of their numbers like a
+# cosines of many wavelengths. *Rotary*: a matrix $R_t$ turns query and key, each pair of their numbers like a
 # clock hand, by an angle that grows with the place t. *ALiBi*: scores drop by a slope b times the distance.
 #
 # $$\text{rotary: } (R_t q)\cdot(R_s k)=q\cdot R_{s-t}\,k\qquad \text{ALiBi: } \tfrac{q\cdot k}{\sqrt d}-b\,(t-s)$$
 #
-# t and s are the places of query and key (0 to 63 here), R_t is 16 × 16, b is 1/16 for the first head.
+# t and s are the places of query and key (0 to 63 here), $R_t$ is 16 × 16, b is 1/16 for the first head.
 
 
 # %%
@@ -668,7 +668,8 @@ cost = silent - loss_with[:, None]
 times = cost[:, :H].mean(axis=1) / cost[:, H:].mean(axis=1)
 
 # %% tags=["measured"]
-print(cost.round(2), "first layer, on average:", times.round(1), "times the second", sep="\n")
+print(cost.round(2))
+print("a first-layer head costs on average", times.round(1), "times a second-layer one")
 print(f"no positions at all: {at_home['none'] - right_loss:.2f} nats more")
 assert times.min() > 2 and cost.mean(axis=0).max() < at_home["none"] - right_loss
 
@@ -762,12 +763,13 @@ ax = ax.set(xlabel="tokens so far", ylabel="ms for one more token")
 # %% [markdown]
 # **The surprise: at 512 tokens most of the work for the next one was done before.** Nothing is free, it is
 # paid in memory. Each token leaves a key and a value (2), in every layer (L), for every
-# key/value head (n_kv), of d_head numbers each:
+# key/value head ($n_{kv}$), of $d_{head}$ numbers each:
 #
 # $$\text{bytes a token}=2\cdot L\cdot n_{kv}\cdot d_{head}\cdot\text{bytes a number}$$
 #
-# For our writer: L = 4, n_kv = 8, d_head = 32, 4 bytes. For a model of 7 billion parameters ("7B") of the
-# usual shape: L = 32, n_kv = 32, d_head = 128, 2 bytes. (1 KiB is 1,024 bytes and 1 GiB 1,024³; a GB is 10⁹.)
+# For our writer: L = 4, $n_{kv}$ = 8, $d_{head}$ = 32, 4 bytes. For a model of 7 billion parameters
+# ("7B") of the usual shape: L = 32, $n_{kv}$ = 32, $d_{head}$ = 128, 2 bytes. (1 KiB is 1,024 bytes and 1
+# GiB 1,024³; a GB is 10⁹.)
 
 # %%
 cache = writer.new_cache()
@@ -784,10 +786,10 @@ print(f"so a conversation of 4,096 tokens holds {usual * 4096 / 2**30:.0f} GiB")
 # %% [markdown] tags=["break"]
 # ## Break it: two masks that leak
 #
-# The right rule, `right` above, writes −∞ over the scores of future keys *before* the softmax: e^−∞ = 0, in
-# the numerator and in the sum below it. Two bugs that get past a quick review. **A**: the mask is off by
-# one, the next token stays visible. **B**: softmax first, then multiply by the mask. Every future weight is
-# exactly 0. What could go wrong?
+# The right rule, `right` above, writes −∞ over the scores of future keys *before* the softmax:
+# $e^{-\infty} = 0$, in the numerator and in the sum below it. Two bugs that get past a quick review.
+# **A**: the mask is off by one, the next token stays visible. **B**: softmax first, then multiply by the
+# mask. Every future weight is exactly 0. What could go wrong?
 
 
 # %% tags=["measured"]
@@ -838,7 +840,7 @@ for name, one in gpts.items():
 # %% [markdown]
 # B gives the future weight zero. But its rows do not sum to one: the sum under the fraction was taken over
 # *all* keys. To score honestly, hide the future for good: predict each character from a text that ends right
-# before it. What is left of the victories? (e^loss is the number of characters it wavers among, day 33's
+# before it. What is left of the victories? ($e^{\text{loss}}$ is the number of characters it wavers among, day 33's
 # perplexity.)
 
 
@@ -916,7 +918,7 @@ assert peeks(cured) < 1e-4 and abs(claim - honesty) < 1e-3
 assert abs(claim - true["B mask after"]) < 0.05
 
 # %% [markdown] tags=["tell"]
-# ## Tell it plainly
+# ## How would you tell it to a friend?
 #
 # In a seminar everyone has notes (values) with a headline (key). You have a question (query). You compare
 # it with each headline, give each colleague a share of your attention, all shares together one, and write
@@ -954,8 +956,8 @@ gu.check("day34.causal_mask", causal_mask)
 # %% [markdown]
 # ## Exercise 2: attention (20 minutes, difficulty 3 of 5)
 #
-# Write `attention(Q, K, V, mask)` in NumPy: Q [n, d], K [m, d], V [m, d_v], mask [n, m] bool, True where a
-# key may be seen; every query sees at least one key. Returns [n, d_v]. Scores, hidden ones too, lie between
+# Write `attention(Q, K, V, mask)` in NumPy: Q [n, d], K [m, d], V [m, $d_v$], mask [n, m] bool, True where a
+# key may be seen; every query sees at least one key. Returns [n, $d_v$]. Scores, hidden ones too, lie between
 # −1000 and 1000.
 
 
@@ -971,7 +973,7 @@ gu.check("day34.attention", attention)
 # ## Drill: one pass, three numbers (20 minutes, difficulty 3 of 5)
 #
 # Pairs (score, value) arrive one at a time and are gone. Return the softmax-weighted mean of the values, in
-# one pass, holding three numbers. Scores may be 1000 or −1000, so e^score alone overflows or vanishes.
+# one pass, holding three numbers. Scores may be 1000 or −1000, so $e^{\text{score}}$ alone overflows or vanishes.
 # FlashAttention walks over the keys so and never holds a row of scores; our op holds some rows at a time.
 
 

@@ -17,7 +17,8 @@
 #
 # *About two hours with the exercises; Python and school mathematics are enough.* Afterwards you can build a
 # byte-pair tokenizer, break it, and tell who pays for its guesses. You also know which score nobody may
-# compare across tokenizers.
+# compare across tokenizers. (Numbers in the text are those of Python 3.11's manual; another version's differ
+# a little.)
 
 # %%
 import argparse
@@ -678,13 +679,13 @@ for name, (_, encode_line) in encoders.items():
 
 # %% [markdown]
 # Round trips notice neither: all they need is that tokens spell the text. The length catches the shuffle.
-# But **longest match is even shorter than the truth, by a hair, and gives other ids in half of the lines.**
+# But **longest match is as short as the truth, within 1 %, and gives other ids in half of the lines.**
 # Only ids that are known to be right catch it. The symptom is a model that reads worse, and nobody knows
 # why: its words are cut as it has never seen them.
 
 # %%
 assert all(back for back, _, _ in verdicts.values())  # the check that misses both
-assert verdicts["shuffled"][1] > 1.5 and 0.99 < verdicts["longest"][1] < 1  # catches one of them
+assert verdicts["shuffled"][1] > 1.5 and abs(verdicts["longest"][1] - 1) < 0.01  # catches one of them
 assert verdicts["right"][2] == 0  # and this catches both:
 assert verdicts["shuffled"][2] > 0.9 and 0.4 < verdicts["longest"][2] < 0.6
 assert bits_read["right"] < bits_read["longest"] < bits_read["shuffled"]  # the symptom
@@ -1083,4 +1084,4 @@ gu.study.cards("day33")
 # %%
 nats = bits[256] * np.log(2)
 print(f"to beat on day 34: {nats:.2f} nats a byte ({bits[256]:.2f} bits), with one byte of context")
-assert round(nats, 2) == 2.5
+assert abs(nats - 2.5) < 0.02

@@ -256,8 +256,8 @@ for word in ("aaabdaaabac", "aaa", "aaaaa", "abab", "b"):
 
 # %% [markdown]
 # Count, take the largest, replace, repeat: that is the whole trainer. The same 40 merges must come out of
-# NumPy on the whole manual, and of our C++. Of equal counts both take the smaller ids; that is
-# `tie_break="rustbpe"`.
+# NumPy on all that our tokenizer learned from, and of our C++. Of equal counts both take the smaller ids;
+# that is `tie_break="rustbpe"`.
 
 # %%
 x, merges = byte_ids(seen), []
@@ -395,11 +395,11 @@ assert low > 5
 # %% [markdown]
 # ## Does a larger vocabulary help?
 #
-# A vocabulary is good if a model can predict the text well. The smallest model that predicts is a *bigram*
-# model: it counts which token follows which, and lends a little to pairs that it never met. Its loss $L$ is
-# the mean of $-\ln\,p$ over the $T$ tokens of a text ($T = 5$ below), where $p$ is the probability it gave to
-# the token that came; the unit is the *nat*. With $p = 0.5$ throughout, $L = 0.693$. The usual score is the
-# *perplexity* PP, among how many tokens the model wavers (2 here):
+# A vocabulary is good if a model can predict the text well. The smallest model that reads what came
+# before is a *bigram* model: it counts which token follows which, and lends a little to pairs that it
+# never met. Its loss $L$ is the mean of $-\ln\,p$ over the $T$ tokens of a text ($T = 5$ below), where
+# $p$ is the probability it gave to the token that came; the unit is the *nat*. With $p = 0.5$ throughout,
+# $L = 0.693$. The usual score is the *perplexity* PP, among how many tokens the model wavers (2 here):
 #
 # $$\mathrm{PP} = e^{L}$$
 
@@ -737,10 +737,10 @@ assert 1000 < lost["NFC"] < lost["fold"] < lost["NFKC"] and gone > 0.25
 
 # %% [markdown]
 # NFC is no exception, though many call it harmless: over 1,000 different characters fewer, for good. And
-# **what strips an accent in French deletes the vowels of Hindi**: they are marks as well.
+# **what strips an accent in French deletes the vowel signs of Hindi**: they are marks as well.
 #
-# Order matters. Someone forgets to take letters apart before stripping, or joins them. A check whose é came
-# in two characters, as file names of some systems do, misses the first mistake:
+# Order matters. Someone forgets to take letters apart before stripping, or joins them. A check whose é
+# came in two characters, as it does in file names of some systems, misses the first mistake:
 
 # %%
 orders_of_steps = {"NFD, strip": steps["strip"], "strip": StripAccents()}
@@ -846,9 +846,10 @@ assert loss["the hidden text alone"] > loss["a blind guess"] > loss["as it was"]
 
 # %% [markdown]
 # **Ids are names, not numbers**: sharing counts with the ids next door costs more than sharing with
-# strangers. But all must use the same names: with the hidden text alone renumbered, the model did worse than
-# a blind guess. Which tokens are alike is for the rows of $E$ to learn. What share of a model are these rows?
-# A GPT has about $12 H^2$ weights in each layer.
+# strangers. But all must use the same names: with the hidden text alone renumbered, the model did worse
+# than a blind guess. Which tokens are alike is for the rows of $E$ to learn. What share of a model are
+# these rows? A GPT, a model like GPT-2, is a stack of *layers*, each with about $12 H^2$ *weights*,
+# numbers that training sets.
 
 # %%
 models = {"GPT-2": (768, 12), "GPT-3": (12288, 96)}  # width H and layers

@@ -38,13 +38,13 @@ assert manual.isascii() and abs(pairs.nll(val_ids) - 2.50) < 0.02
 
 # %% [markdown]
 # Now a model that reads further. A *GPT* turns each *token* (here a character) into 48 numbers, its
-# *channels*. Each of 2 *layers* adds two things to them: what *attention* fetched from the 64 tokens it may
-# see, then what a small network makes of it. A last table turns the 48 numbers into a score for each
-# possible next character, the *logits*; *softmax*, explained below, makes them probabilities.
+# *channels*. Each of 2 *layers* adds two things to them: what *attention* fetched from the tokens it may
+# see, at most 64, then what a small network makes of it. A last table turns the 48 numbers into a score
+# for each possible next character, the *logits*; *softmax*, explained below, makes them probabilities.
 #
-# *Training* shows it windows of text: `backward` finds how the loss moves with each weight (the *gradient*),
-# and AdamW steps against it. `lr`, the length of a step, warms up and then falls. Nothing else in the two
-# cells matters today.
+# *Training* shows it windows of text: `backward` finds how the loss moves with each of the model's own
+# numbers, its *weights* (the *gradient*), and AdamW steps against it. `lr`, the length of a step, warms
+# up and then falls. Nothing else in the two cells matters today.
 
 # %%
 C, H, T = 48, 3, 64  # channels, heads (explained below), tokens in a window
@@ -88,8 +88,8 @@ assert right_loss < bigram - 0.6
 # It beats the table that knows one character back, so it must be looking further. Where? A *head* of
 # attention makes three lists of 16 numbers of each token: a *query* (what it looks for), a *key* (what it
 # offers to be found by) and a *value* (what it hands over). How well each key answers a query becomes a
-# weight; the weights sum to one; the head fetches the mean of the values, so weighted. Three heads work
-# side by side: 3 · 16 = 48.
+# weight of another kind; these sum to one; the head fetches the mean of the values, so weighted. Three
+# heads work side by side: 3 · 16 = 48.
 #
 # Below is one row per token: dark means "I look there". Of the first layer's heads we draw the one that
 # looks most at its left neighbour.
@@ -213,8 +213,8 @@ assert abs(w.sum() - 1) < 1e-12 and w.argmax() == 2 and w @ v > q**2 + 0.9
 #
 # $$-\tfrac12\| q-k_j\|^2 = q\cdot k_j-\tfrac12\| q\|^2-\tfrac12\| k_j\|^2$$
 #
-# The middle term is the same for all j: a factor above and below the fraction, so it cancels. If all keys
-# have the same length, the last one cancels, too. What is left is the dot product.
+# The middle term is the same for all j: a factor above and below the fraction bar, so it cancels. If all
+# keys have the same length, the last one cancels, too. What is left is the dot product.
 
 # %%
 angle = np.linspace(0, 2 * np.pi, 7, endpoint=False)
@@ -398,9 +398,9 @@ ax = gu.plot.lines(sizes, kept, bands=band, logx=True, title=title)
 ax = ax.set(xlabel="d, size of a key", ylabel="keys in use, of 32")
 
 # %% [markdown]
-# So does training fail without √d? We guessed yes. To run it we need a GPT whose attention we can edit: the
-# same queries, keys and values, and a *rule* of one line that turns scores into weights. It must be the
-# same function as the fast one, which comes first.
+# So does training fail without √d? We guessed yes. To run it we need a GPT whose attention we can edit:
+# the same queries, keys and values, and a *rule* of one line that turns scores into weights. First we
+# check that it is the same function as the fast one.
 
 
 # %%
@@ -838,10 +838,10 @@ for name, one in gpts.items():
     assert (on_future == 0) == (name != "A off by one") and (row.min() < 0.5) == (name == "B mask after")
 
 # %% [markdown]
-# B gives the future weight zero. But its rows do not sum to one: the sum under the fraction was taken over
-# *all* keys. To score honestly, hide the future for good: predict each character from a text that ends right
-# before it. What is left of the victories? ($e^{\text{loss}}$ is the number of characters it wavers among, day 33's
-# perplexity.)
+# B gives the future weight zero. But its rows do not sum to one: the sum under the fraction bar was taken
+# over *all* keys. To score honestly, hide the future for good: predict each character from a text that
+# ends right before it. What is left of the victories? ($e^{\text{loss}}$ is the number of characters it
+# wavers among, day 33's perplexity.)
 
 
 # %% tags=["measured"]

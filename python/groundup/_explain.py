@@ -110,7 +110,9 @@ class Explanation:
 
 
 #: In the font of a page around it Chromium may draw a root without its sign: only a font made for mathematics has all.
-MATH_FONTS = "STIX Two Math,Cambria Math,Latin Modern Math,DejaVu Math TeX Gyre,Noto Sans Math,DejaVu Serif,math,serif"
+MATH_FONTS = (
+    "STIX Two Math,Cambria Math,Latin Modern Math,DejaVu Math TeX Gyre,Noto Sans Math,DejaVu Serif,math,serif"
+)
 
 
 def typeset(formula: str, display: str = "block") -> str:

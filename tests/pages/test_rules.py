@@ -133,6 +133,12 @@ def stream(text: str, name: str = "stdout") -> Any:
     return nbformat.v4.new_output("stream", name=name, text=text)
 
 
+def link_beyond_ascii(draft: Draft) -> None:
+    """A heading of the page, and a card that links to it."""
+    draft.text(5, "## Why √?")
+    draft.data["cards"][3]["link"] = "#Why-√?"
+
+
 FORMULA = "$$x = 1$$"
 SPOILT: list[tuple[str, Callable[[Draft], Any]]] = [
     ("1 opening", lambda d: d.silent.update((2, 4))),
@@ -167,7 +173,7 @@ SPOILT: list[tuple[str, Callable[[Draft], Any]]] = [
     ("22 cards", lambda d: d.data["cards"].pop()),
     ("22 cards", lambda d: d.data["cards"][3].pop("compute")),
     ("22 cards", lambda d: d.data["cards"][3].update(link="#nowhere")),
-    ("22 cards", lambda d: (d.text(5, "## Why √?"), d.data["cards"][3].update(link="#Why-√?"))),
+    ("22 cards", link_beyond_ascii),
     ("22 cards", lambda d: d.data["cards"][3].update(ask="Who wrote it?")),
     ("22 cards", lambda d: d.data["cards"][3].update(id="c1")),
     ("23 quiz", lambda d: d.data["quiz"].pop()),

@@ -68,7 +68,8 @@ def cards(subject: Subject) -> Iterator[Finding]:
             )
         elif not card["link"].isascii():
             yield Finding(
-                1, f"card {name}: JupyterLab follows no link but of ASCII, not {card['link']!r}: rename the heading"
+                1,
+                f"card {name}: JupyterLab follows no link but of ASCII, not {card['link']!r}: rename the heading",
             )
 
 

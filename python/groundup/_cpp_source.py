@@ -124,6 +124,16 @@ def _without_comments(text: str) -> str:
     return re.sub(r"//.*", "", text)
 
 
+def _defining(root: Path, pattern: str, symbol: str) -> dict[str, list[str]]:
+    """Of the files that match, those that define a name, and the text of what does."""
+    found = {}
+    for file in sorted(root.glob(pattern)):
+        text = file.read_text(encoding="utf-8")
+        if symbol.rsplit("::", 1)[-1] in text:
+            found[file.relative_to(root).as_posix()] = [b.text for b in blocks(text) if _has(b, symbol)]
+    return {file: texts for file, texts in found.items() if texts}
+
+
 def symbols_source(folder: str, symbols: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """The definitions of some names anywhere in a folder of the core, and the files that hold them.
 
@@ -141,14 +151,7 @@ def symbols_source(folder: str, symbols: tuple[str, ...]) -> tuple[str, tuple[st
     parts: list[str] = []
     names: list[str] = []
     for symbol in symbols:
-        last = symbol.rsplit("::", 1)[-1]
-        found: dict[str, list[str]] = {}
-        for pattern in ("*.cpp", "*.hpp"):
-            for file in sorted((root / folder).glob(pattern)) if not found else ():
-                text = file.read_text(encoding="utf-8")
-                here = [block.text for block in blocks(text) if _has(block, symbol)] if last in text else []
-                if here:
-                    found[file.relative_to(root).as_posix()] = here
+        found = _defining(root, f"{folder}/*.cpp", symbol) or _defining(root, f"{folder}/*.hpp", symbol)
         if len(found) != 1:
             problem = f"{', '.join(found)} define" if found else "no file of it defines"
             raise LookupError(f"[explain] one file of cpp/{folder} must define {symbol}, but {problem} it")

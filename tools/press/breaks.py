@@ -19,8 +19,9 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,16 @@ AT_ONCE = 2
 
 @dataclass(frozen=True)
 class Break:
-    """A bug planted in a cell (from 0), and the clause that must notice it."""
+    """A cell with a bug planted in it, and the clause that must notice it."""
 
-    cell: int
-    text: str  # the cell's, with the bug
+    cell: Cell
     caught: str
     where: str
 
 
 def path_of(page: Page) -> Path:
     """Where the breaks of a page stand."""
-    return page.root / "tests" / "pages" / "breaks" / f"{page.name.rsplit('/', maxsplit=1)[-1]}.yaml"
+    return page.root / "tests" / "pages" / "breaks" / f"{page.source.stem}.yaml"
 
 
 def parts(assertion: ast.Assert) -> list[ast.expr]:
@@ -77,13 +77,13 @@ def load(page: Page) -> list[Break]:
         if not isinstance(entry, dict) or set(entry) != {"old", "new", "caught"}:
             raise PageError(f"{where}: needs old, new and caught, but has {entry!r}")
         old, new, caught = entry["old"], entry["new"], " ".join(entry["caught"].split())
-        at = [i for i, cell in enumerate(page.cells) if cell.kind == "code" and old in cell.text]
-        if len(at) != 1 or page.cells[at[0]].text.count(old) != 1:
+        at = [cell for cell in page.cells if cell.kind == "code" and old in cell.text]
+        if len(at) != 1 or at[0].text.count(old) != 1:
             raise PageError(f"{where}: {old!r} must stand once in the page's code, but is in {len(at)} cells")
         if sum(text.startswith(caught) for text in known) != 1:
             raise PageError(f"{where}: {caught!r} must begin one assertion or one clause of its 'and'")
-        found.append(Break(at[0], page.cells[at[0]].text.replace(old, new), caught, where))
-    return sorted(found, key=lambda b: b.cell)
+        found.append(Break(replace(at[0], text=at[0].text.replace(old, new)), caught, where))
+    return sorted(found, key=lambda b: b.cell.number)
 
 
 def check(page: Page) -> list[str]:
@@ -111,12 +111,11 @@ def run(page: Page) -> list[str]:
     space: dict[str, Any] = {"__name__": "__main__", CaughtError.__name__: CaughtError}
     waiting: dict[int, tuple[int, Break]] = {}
     complaints: list[str] = []
-    at = 0
+    done = 0
     for planted in load(page):
-        for cell in page.cells[at : planted.cell]:
-            if cell.kind == "code":
-                execute(cell.text, cell.number, space)
-        at = planted.cell
+        before = planted.cell.number - 1
+        execute(page.cells[done:before], space)
+        done = before
         if len(waiting) == AT_ONCE:
             complaints += reap(waiting)
         receive, send = os.pipe()
@@ -145,10 +144,7 @@ def reap(waiting: dict[int, tuple[int, Break]]) -> list[str]:
 def outcome(page: Page, planted: Break, space: dict[str, Any]) -> str:
     """The clause that fails first once a break is planted, or what happened instead."""
     try:
-        execute(planted.text, planted.cell + 1, space)
-        for cell in page.cells[planted.cell + 1 :]:
-            if cell.kind == "code":
-                execute(cell.text, cell.number, space)
+        execute([planted.cell, *page.cells[planted.cell.number :]], space)
     except CaughtError as failed:
         return str(failed)
     except Exception as error:  # whatever a planted bug makes a page raise
@@ -160,13 +156,16 @@ class CaughtError(Exception):
     """A clause of an assertion is false; its text is the clause's."""
 
 
-def execute(text: str, number: int, space: dict[str, Any]) -> None:
-    """Run one cell of code in ``space``, every clause of its assertions on its own."""
-    name = f"<cell {number}>"
-    linecache.cache[name] = len(text), None, text.splitlines(True), name
-    tree = ast.fix_missing_locations(Asserts(text).visit(ast.parse(text)))
-    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        exec(compile(tree, name, "exec"), space)
+def execute(cells: Iterable[Cell], space: dict[str, Any]) -> None:
+    """Run the code among some cells in ``space``, every clause of an assertion on its own."""
+    for cell in cells:
+        if cell.kind != "code":
+            continue
+        name = f"<cell {cell.number}>"
+        linecache.cache[name] = len(cell.text), None, cell.text.splitlines(True), name
+        tree = ast.fix_missing_locations(Asserts(cell.text).visit(ast.parse(cell.text)))
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            exec(compile(tree, name, "exec"), space)
 
 
 class Asserts(ast.NodeTransformer):

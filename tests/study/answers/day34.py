@@ -494,6 +494,11 @@ def sorts(pairs):
     return streaming_mean(iter(sorted(pairs)))
 
 
+@wrong("streaming_mean", says="not all count")
+def first_thousand(pairs):
+    return streaming_mean(pair for _, pair in zip(range(1000), pairs, strict=False))
+
+
 @wrong("streaming_mean", says="TypeError.*no len")
 def asks_how_many(pairs):
     return streaming_mean(pairs) * len(pairs) / len(pairs)
